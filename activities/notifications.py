@@ -1,0 +1,95 @@
+"""
+Delivering the outbox by e-mail (SMTP) or to the console.
+
+A notice is marked delivered in the transaction that holds its row locked, so that two dispatchers never send the same one.
+A crash between sending and marking sends it again: the Message-ID is the same each time, so that mail systems show it once.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from email.message import EmailMessage
+from typing import Protocol
+
+import aiosmtplib
+import asyncpg
+import structlog
+
+log = structlog.get_logger()
+
+NEXT_NOTICE = """
+SELECT id, study, task_id, event, role, site, subject_line, body FROM outbox
+WHERE delivered_at IS NULL ORDER BY attempts, id LIMIT 1 FOR UPDATE SKIP LOCKED
+"""
+
+
+class Channel(Protocol):
+    """Where notices go."""
+
+    async def send(self, notice: Mapping[str, object]) -> None:
+        """Send one notice, or raise."""
+
+
+class ConsoleChannel:
+    """Notices as log events: the default, when no mail server is set."""
+
+    async def send(self, notice: Mapping[str, object]) -> None:
+        """Log it."""
+        log.info(
+            "task_notification",
+            study=notice["study"],
+            task=notice["task_id"],
+            event_kind=notice["event"],
+            role=notice["role"],
+            site=notice["site"],
+        )
+
+
+class EmailChannel:
+    """Notices by SMTP; one address for each role."""
+
+    def __init__(self, host: str, port: int, sender: str, recipients: Mapping[str, str]) -> None:
+        """Take the server and the address of each role; `default` serves the other roles."""
+        self._host, self._port, self._sender, self._recipients = host, port, sender, recipients
+
+    async def send(self, notice: Mapping[str, object]) -> None:
+        """Send it; raises what `aiosmtplib` raises."""
+        message = EmailMessage()
+        message["From"] = self._sender
+        message["To"] = self._recipients.get(str(notice["role"]), self._recipients["default"])
+        message["Subject"] = str(notice["subject_line"])
+        domain = self._sender.rpartition("@")[2]
+        message["Message-ID"] = f"<{notice['study']}.{notice['id']}@{domain}>"
+        message.set_content(str(notice["body"]))
+        await aiosmtplib.send(message, hostname=self._host, port=self._port, timeout=10)
+
+
+async def deliver_once(pool: asyncpg.Pool, channel: Channel) -> bool | None:
+    """Deliver the next notice. True: delivered; False: the channel failed and the notice waits; None: nothing to do."""
+    async with pool.acquire() as connection, connection.transaction():
+        notice = await connection.fetchrow(NEXT_NOTICE)
+        if notice is None:
+            return None
+        try:
+            await channel.send(notice)
+        except (aiosmtplib.SMTPException, OSError) as error:
+            await connection.execute(
+                "UPDATE outbox SET attempts = attempts + 1, last_error = $2 WHERE id = $1", notice["id"], str(error)[:500]
+            )
+            log.warning("notification_failed", study=notice["study"], task=notice["task_id"], error=str(error))
+            return False
+        await connection.execute(
+            "UPDATE outbox SET attempts = attempts + 1, delivered_at = now(), last_error = NULL WHERE id = $1", notice["id"]
+        )
+        return True
+
+
+async def deliver_forever(pool: asyncpg.Pool, channel: Channel, *, idle_seconds: float = 1.0, failed_seconds: float = 15.0) -> None:
+    """Deliver notices until cancelled; a database that is away is waited for."""
+    while True:
+        try:
+            delivered = await deliver_once(pool, channel)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("outbox_unreachable", error=str(error))
+            delivered = False
+        if delivered is not True:
+            await asyncio.sleep(idle_seconds if delivered is None else failed_seconds)

@@ -1,0 +1,1 @@
+"""The trial's vocabulary: pydantic models of commands, facts, results and states, in the field's terms."""

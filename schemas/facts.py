@@ -1,0 +1,397 @@
+"""
+Facts: what happened, in the past tense. State is a fold over them, and nothing else.
+
+Every fact says when it was recorded (`at`, the workflow's clock, UTC, whole seconds), who it comes from and in which
+role, and why. A person's fact carries that person's reason; a fact of the system names the rule that made it.
+"""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from schemas.answers import Answer
+from schemas.base import ArmId, Frozen, Role
+from schemas.commands import AdverseEvent, DecisionAction, EndReason
+from schemas.eligibility import EligibilityVerdict
+from schemas.panel import AntigenProfile
+from schemas.problem import Problem
+from schemas.protocol import ArmKind, ProtocolReference
+from schemas.states import DltStatus, Disposition, Recommendation, Slot, Target
+from schemas.task import Task, TaskEnd
+
+
+class Fact(Frozen):
+    """What every fact says."""
+
+    at: AwareDatetime
+    who: str
+    role: Role
+    why: str
+
+
+class ParticipantEnrolled(Fact):
+    """Informed consent was signed and the participant's workflow began."""
+
+    kind: Literal["participant_enrolled"] = "participant_enrolled"
+    study: str
+    subject: str
+    site: str
+    consent_signed_on: date
+    consent_version: str
+    age_years: int
+    protocol: ProtocolReference
+
+
+class TaskOpened(Fact):
+    """A person is asked to act."""
+
+    kind: Literal["task_opened"] = "task_opened"
+    task: Task
+
+
+class TaskReminded(Fact):
+    """A task came due without an answer."""
+
+    kind: Literal["task_reminded"] = "task_reminded"
+    task_id: str
+
+
+class TaskEscalated(Fact):
+    """A task stayed without an answer: trial operations are told."""
+
+    kind: Literal["task_escalated"] = "task_escalated"
+    task_id: str
+
+
+class TaskAnswered(Fact):
+    """A person answered; the task leaves the worklist."""
+
+    kind: Literal["task_answered"] = "task_answered"
+    task_id: str
+    answer: Answer
+
+
+class TaskClosed(Fact):
+    """A task left the worklist without an answer."""
+
+    kind: Literal["task_closed"] = "task_closed"
+    task_id: str
+    end: TaskEnd
+
+
+class AntigensProfiled(Fact):
+    """The panel was judged."""
+
+    kind: Literal["antigens_profiled"] = "antigens_profiled"
+    profile: AntigenProfile
+
+
+class EligibilityJudged(Fact):
+    """All 18 criteria were judged."""
+
+    kind: Literal["eligibility_judged"] = "eligibility_judged"
+    verdict: EligibilityVerdict
+
+
+class Assigned(Fact):
+    """The participant was assigned to an arm and target."""
+
+    kind: Literal["assigned"] = "assigned"
+    arm: ArmId
+    arm_kind: ArmKind
+    target: Target
+
+
+class ArmRefused(Fact):
+    """The arm gives out no more slots; another is looked for."""
+
+    kind: Literal["arm_refused"] = "arm_refused"
+    arm: ArmId
+
+
+class SlotGranted(Fact):
+    """The arm gave a slot in its cohort at its open dose level."""
+
+    kind: Literal["slot_granted"] = "slot_granted"
+    slot: Slot
+
+
+class SlotReturned(Fact):
+    """The slot went back to the arm unused."""
+
+    kind: Literal["slot_returned"] = "slot_returned"
+
+
+class ProductReserved(Fact):
+    """Units are kept for this participant, in the order of infusion."""
+
+    kind: Literal["product_reserved"] = "product_reserved"
+    units: tuple[str, ...]
+    lots: tuple[str, ...]
+
+
+class ProductAwaited(Fact):
+    """The bank has no fitting units now."""
+
+    kind: Literal["product_awaited"] = "product_awaited"
+
+
+class ProductReturned(Fact):
+    """Units that were not infused went back to the bank."""
+
+    kind: Literal["product_returned"] = "product_returned"
+    units: tuple[str, ...]
+
+
+class DayZeroPlanned(Fact):
+    """The day of the first infusion was planned (or moved by a delay)."""
+
+    kind: Literal["day_zero_planned"] = "day_zero_planned"
+    day_zero: date
+
+
+class TreatmentChecked(Fact):
+    """The treatment criteria were judged before a step."""
+
+    kind: Literal["treatment_checked"] = "treatment_checked"
+    step: str
+    go: bool
+    failed: tuple[str, ...] = ()
+
+
+class StepSkipped(Fact):
+    """A step of the schedule was not done within its window."""
+
+    kind: Literal["step_skipped"] = "step_skipped"
+    step: str
+
+
+class TreatmentStopped(Fact):
+    """No further study treatment is given; observation goes on."""
+
+    kind: Literal["treatment_stopped"] = "treatment_stopped"
+
+
+class AdverseEventReported(Fact):
+    """An adverse event was reported."""
+
+    kind: Literal["adverse_event_reported"] = "adverse_event_reported"
+    event: AdverseEvent
+
+
+class DltJudged(Fact):
+    """The participant's outcome for the dose decision."""
+
+    kind: Literal["dlt_judged"] = "dlt_judged"
+    status: DltStatus
+
+
+class HoldPlaced(Fact):
+    """No infusion starts while it holds; `scope` is 'study' or the arm."""
+
+    kind: Literal["hold_placed"] = "hold_placed"
+    scope: str
+
+
+class HoldLifted(Fact):
+    """A hold ended."""
+
+    kind: Literal["hold_lifted"] = "hold_lifted"
+    scope: str
+
+
+class Refused(Fact):
+    """A command was refused by a rule; nothing else changed."""
+
+    kind: Literal["refused"] = "refused"
+    command: str
+    problem: Problem
+
+
+class EndRequested(Fact):
+    """Participation ends early."""
+
+    kind: Literal["end_requested"] = "end_requested"
+    reason: EndReason
+    occurred_on: date
+
+
+class ParticipationEnded(Fact):
+    """The participant's named final state."""
+
+    kind: Literal["participation_ended"] = "participation_ended"
+    disposition: Disposition
+
+
+ParticipantFact = Annotated[
+    ParticipantEnrolled
+    | TaskOpened
+    | TaskReminded
+    | TaskEscalated
+    | TaskAnswered
+    | TaskClosed
+    | AntigensProfiled
+    | EligibilityJudged
+    | Assigned
+    | ArmRefused
+    | SlotGranted
+    | SlotReturned
+    | ProductReserved
+    | ProductAwaited
+    | ProductReturned
+    | DayZeroPlanned
+    | TreatmentChecked
+    | StepSkipped
+    | TreatmentStopped
+    | AdverseEventReported
+    | DltJudged
+    | HoldPlaced
+    | HoldLifted
+    | Refused
+    | EndRequested
+    | ParticipationEnded,
+    Field(discriminator="kind"),
+]
+
+
+class ArmOpened(Fact):
+    """The arm opened at its starting dose level."""
+
+    kind: Literal["arm_opened"] = "arm_opened"
+    level: int
+
+
+class SlotRequested(Fact):
+    """A participant waits for a slot."""
+
+    kind: Literal["slot_requested"] = "slot_requested"
+    subject: str
+
+
+class SlotGiven(Fact):
+    """A slot was given to a participant."""
+
+    kind: Literal["slot_given"] = "slot_given"
+    slot: Slot
+    subject: str
+
+
+class SlotGivenBack(Fact):
+    """A participant left before dosing; the slot is free again."""
+
+    kind: Literal["slot_given_back"] = "slot_given_back"
+    subject: str
+
+
+class FirstDoseReported(Fact):
+    """A participant of the cohort received the first infusion."""
+
+    kind: Literal["first_dose_reported"] = "first_dose_reported"
+    subject: str
+    infused_on: date
+
+
+class StaggerCleared(Fact):
+    """The cohort's first participant was observed long enough for the others to be dosed."""
+
+    kind: Literal["stagger_cleared"] = "stagger_cleared"
+    subject: str
+
+
+class OutcomeReported(Fact):
+    """A participant's DLT outcome."""
+
+    kind: Literal["outcome_reported"] = "outcome_reported"
+    subject: str
+    status: DltStatus
+
+
+class DecisionAsked(Fact):
+    """The cohort's window has closed for all: the SRC is asked, with the rule's recommendation and its data."""
+
+    kind: Literal["decision_asked"] = "decision_asked"
+    cohort: int
+    recommendation: Recommendation
+
+
+class Decided(Fact):
+    """The SRC decided."""
+
+    kind: Literal["decided"] = "decided"
+    cohort: int
+    from_level: int
+    action: DecisionAction
+    level: int | None
+    recommended: DecisionAction
+
+
+class ArmClosed(Fact):
+    """The arm gives out no more slots in Phase 1."""
+
+    kind: Literal["arm_closed"] = "arm_closed"
+    rp2d_level: int | None
+
+
+ArmFact = Annotated[
+    ArmOpened
+    | SlotRequested
+    | SlotGiven
+    | SlotGivenBack
+    | FirstDoseReported
+    | StaggerCleared
+    | OutcomeReported
+    | TaskOpened
+    | TaskReminded
+    | TaskEscalated
+    | TaskClosed
+    | DecisionAsked
+    | Decided
+    | ArmClosed
+    | HoldPlaced
+    | HoldLifted
+    | Refused,
+    Field(discriminator="kind"),
+]
+
+
+class StudyStarted(Fact):
+    """The study began under a protocol."""
+
+    kind: Literal["study_started"] = "study_started"
+    study: str
+    protocol: ProtocolReference
+
+
+class SubjectEnrolled(Fact):
+    """A participant's workflow was started."""
+
+    kind: Literal["subject_enrolled"] = "subject_enrolled"
+    subject: str
+
+
+class SubjectEnded(Fact):
+    """A participant reached a final state."""
+
+    kind: Literal["subject_ended"] = "subject_ended"
+    subject: str
+    disposition: Disposition
+
+
+class ArmDecided(Fact):
+    """An arm's SRC decision reached the study."""
+
+    kind: Literal["arm_decided"] = "arm_decided"
+    arm: str
+    cohort: int
+    action: DecisionAction
+    level: int | None
+    rp2d_level: int | None = None
+
+
+StudyFact = Annotated[
+    StudyStarted | SubjectEnrolled | SubjectEnded | ArmDecided | HoldPlaced | HoldLifted | Refused,
+    Field(discriminator="kind"),
+]
+
+AnyFact = Annotated[ParticipantFact | ArmFact | StudyFact, Field(discriminator="kind")]

@@ -1,0 +1,23 @@
+"""Names that cross processes: task queue, workflow ids, activities."""
+
+TASK_QUEUE = "car-nk-trial"
+
+PUBLISH_FACTS = "publish_facts"
+RESERVE_UNITS = "reserve_units"
+LOAD_PROTOCOL = "load_protocol"
+REGISTER_PROTOCOL = "register_protocol"
+
+
+def participant_id(study: str, subject: str) -> str:
+    """Return the id of a participant's workflow."""
+    return f"participant/{study}/{subject}"
+
+
+def arm_id(study: str, arm: str) -> str:
+    """Return the id of an arm's workflow."""
+    return f"arm/{study}/{arm}"
+
+
+def study_id(study: str) -> str:
+    """Return the id of a study's workflow."""
+    return f"study/{study}"

@@ -1,0 +1,52 @@
+"""Work for a person: what a coordinator sees in the worklist."""
+
+from enum import StrEnum
+
+from pydantic import AwareDatetime, Field
+
+from schemas.base import Frozen, Role
+
+
+class TaskKind(StrEnum):
+    """The steps of the schedule at which a person acts."""
+
+    BIOPSY = "biopsy"
+    ANTIGEN_PANEL = "antigen_panel"
+    ELIGIBILITY = "eligibility"
+    TREATMENT_CHECK = "treatment_check"
+    LYMPHODEPLETION = "lymphodepletion"
+    INFUSION = "infusion"
+    CYTOKINE_COURSE = "cytokine_course"
+    SAFETY = "safety"
+    IMAGING = "imaging"
+    END_OF_STUDY = "end_of_study"
+    COMMITTEE_DECISION = "committee_decision"
+
+
+class Task(Frozen):
+    """
+    One piece of work with its times (UTC).
+
+    `expires_at` is the close of the visit's window: afterwards an answer is refused and the schedule goes on without it.
+    """
+
+    id: str = Field(description="'<subject or arm>:<number>-<step>', such as 'CN01-001:07-infusion-1'.")
+    kind: TaskKind
+    step: str
+    title: str
+    role: Role
+    opened_at: AwareDatetime
+    due_at: AwareDatetime
+    escalate_at: AwareDatetime
+    expires_at: AwareDatetime | None = None
+    reminded: bool = False
+    escalated: bool = False
+    detail: dict[str, str] = Field(default_factory=dict, description="What to do: doses, units, planned day.")
+
+
+class TaskEnd(StrEnum):
+    """How a task left the worklist."""
+
+    ANSWERED = "answered"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"

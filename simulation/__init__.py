@@ -1,0 +1,1 @@
+"""Virtual sites, participants and a committee. They use the same doors as people do."""

@@ -1,0 +1,1 @@
+"""Orchestration that reads like the protocol's schedule of activities."""

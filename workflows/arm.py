@@ -1,0 +1,269 @@
+"""One arm's 3+3 escalation: slots, outcomes, the committee's decision (architecture, 'How data flows')."""
+
+import asyncio
+from datetime import datetime
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from decisions import answers as checks
+    from decisions import arm as folds
+    from decisions.escalation import (
+        check_decision,
+        closes_arm,
+        decision_due,
+        next_subject,
+        recommend,
+        resulting_level,
+        tally,
+    )
+    from decisions.tasks import next_deadline, passed_deadlines, plan_task
+    from schemas import facts as f
+    from schemas import messages as m
+    from schemas.base import Role
+    from schemas.commands import Accepted, Decide, DecisionAction
+    from schemas.problem import Problem
+    from schemas.states import ArmState, ArmStatus, Slot
+    from schemas.task import TaskEnd, TaskKind
+    from schemas import names
+    from workflows.journal import Journal, now, person, problem_error, system
+    from workflows.logs import workflow_log
+    from workflows.outbound import tell
+
+
+@workflow.defn(name="ArmWorkflow")
+class ArmWorkflow:
+    """Gives out slots at the open dose level, collects outcomes, asks the committee; one run per cohort."""
+
+    @workflow.init
+    def __init__(self, start: m.ArmStart) -> None:
+        """Take the whole state, so that a signal that arrives before `run` finds it."""
+        self._start = start
+        opened = f.ArmOpened(level=start.arm.start_level, **system("the protocol's starting dose level"))
+        self._journal: Journal[ArmState, f.ArmFact] = Journal(
+            study=start.study,
+            owner=start.arm.id,
+            state=start.state or folds.open_arm(start.study, start.arm, opened),
+            apply=folds.apply_arm,
+            sequence=start.sequence,
+        )
+        self._log = workflow_log(start.study, start.arm.id)
+        self._news: list[tuple[str, str, object]] = []
+        if start.state is None:
+            self._journal.begin(opened)
+
+    @property
+    def _state(self) -> ArmState:
+        return self._journal.state
+
+    @workflow.run
+    async def run(self, start: m.ArmStart) -> None:
+        """Serve one cohort up to its decision; then continue as new. A closed arm still answers and still counts."""
+        while True:
+            for fact in passed_deadlines(self._state.tasks.values(), now()):
+                self._journal.record(fact)
+            self._give_slots()
+            self._ask_committee_if_due()
+            wake = next_deadline(self._state.tasks.values())
+            await self._journal.publish(wake)
+            await self._send_news()
+            if self._cohort_is_decided():
+                await self._continue_as_new()
+            await self._pause(wake)
+
+    def _give_slots(self) -> None:
+        while (subject := next_subject(self._start.escalation, self._state)) is not None:
+            state = self._state
+            level = self._start.arm.dose_levels[state.level - 1]
+            first = not any(record.cohort == state.cohort and record.state != "not_evaluable" for record in state.slots)
+            slot = Slot(
+                arm=state.arm,
+                cohort=state.cohort,
+                level=level.level,
+                million_cells=level.million_cells,
+                first_of_cohort=first and self._start.escalation.stagger_days > 0,
+            )
+            why = f"cohort {state.cohort}, dose level {level.level}: {level.million_cells:g} million cells"
+            self._journal.record(f.SlotGiven(subject=subject, slot=slot, **system(why)))
+            self._tell_participant(subject, "grant_slot", m.SlotGrant(slot=slot, why=why))
+
+    def _ask_committee_if_due(self) -> None:
+        if self._state.recommendation is not None or not decision_due(self._start.escalation, self._state):
+            return
+        recommendation = recommend(self._start.escalation, self._start.arm, self._state)
+        cohort = self._state.cohort
+        self._journal.record(f.DecisionAsked(cohort=cohort, recommendation=recommendation, **system(recommendation.why)))
+        task = plan_task(
+            {TaskKind.COMMITTEE_DECISION.value: self._start.decision_task},
+            kind=TaskKind.COMMITTEE_DECISION,
+            owner=self._state.arm,
+            number=self._state.tasks_opened + 1,
+            step=f"decision-cohort-{cohort}",
+            title=f"Decide on cohort {cohort} of {self._state.arm}: the rule recommends {recommendation.action.value}",
+            now=now(),
+            detail={
+                "recommendation": recommendation.action.value,
+                "level": str(recommendation.level or "-"),
+                "why": recommendation.why,
+            },
+        )
+        self._journal.record(f.TaskOpened(task=task, **system("the DLT window has closed for the whole cohort")))
+
+    def _cohort_is_decided(self) -> bool:
+        earlier = self._start.state.decisions if self._start.state else ()
+        return len(self._state.decisions) > len(earlier)
+
+    async def _continue_as_new(self) -> None:
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        await self._journal.publish()
+        await self._send_news()
+        workflow.continue_as_new(
+            self._start.model_copy(update={"state": self._state, "sequence": self._journal.sequence})
+        )
+
+    async def _pause(self, wake: datetime | None) -> None:
+        def stirred() -> bool:
+            return self._journal.unpublished or bool(self._news)
+
+        timeout = None if wake is None else max(0.001, (wake - workflow.now()).total_seconds() + 0.001)
+        try:
+            await workflow.wait_condition(stirred, timeout=timeout)
+        except asyncio.TimeoutError:
+            return
+
+    # ------------------------------------------------------------------ news to others
+
+    def _tell_participant(self, subject: str, signal: str, message: object) -> None:
+        self._news.append((names.participant_id(self._state.study, subject), signal, message))
+
+    async def _send_news(self) -> None:
+        while self._news:
+            workflow_id, signal, message = self._news[0]
+            await tell(workflow_id, signal, message)
+            self._news.pop(0)
+
+    def _refuse_waiting(self, why: str) -> None:
+        for subject in self._state.queue:
+            self._tell_participant(subject, "refuse_slot", m.ArmRefusal(arm=self._state.arm, why=why))
+
+    def _subjects_on_study(self) -> list[str]:
+        return [*self._state.queue, *(record.subject for record in self._state.slots)]
+
+    # ------------------------------------------------------------------ what participants report
+
+    @workflow.signal
+    def request_slot(self, request: m.SlotRequest) -> None:
+        """A participant waits for a slot; a closed arm refuses at once."""
+        if self._state.status is ArmStatus.CLOSED:
+            why = "the arm is closed in Phase 1"
+            self._tell_participant(request.subject, "refuse_slot", m.ArmRefusal(arm=self._state.arm, why=why))
+            return
+        self._journal.record(f.SlotRequested(subject=request.subject, **system("assigned to this arm")))
+        for scope in self._state.holds:
+            self._tell_participant(
+                request.subject, "change_hold", m.HoldChange(scope=scope, held=True, who="system", why=f"{scope} is held")
+            )
+
+    @workflow.signal
+    def take_slot_back(self, back: m.SlotBack) -> None:
+        """A participant leaves before dosing."""
+        self._journal.record(f.SlotGivenBack(subject=back.subject, **system(back.why)))
+
+    @workflow.signal
+    def report_first_dose(self, dose: m.FirstDose) -> None:
+        """A participant of the cohort was dosed."""
+        self._journal.record(f.FirstDoseReported(subject=dose.subject, infused_on=dose.infused_on, **system("first infusion")))
+
+    @workflow.signal
+    def clear_stagger(self, done: m.StaggerDone) -> None:
+        """The cohort's first participant was observed long enough."""
+        why = f"first participant of the cohort observed until {done.observed_until}"
+        self._journal.record(f.StaggerCleared(subject=done.subject, **system(why)))
+
+    @workflow.signal
+    def report_outcome(self, outcome: m.Outcome) -> None:
+        """A participant's DLT outcome."""
+        self._journal.record(f.OutcomeReported(subject=outcome.subject, status=outcome.status, **system(outcome.why)))
+
+    @workflow.signal
+    def change_hold(self, change: m.HoldChange) -> None:
+        """A hold on this arm was placed or lifted: no slot is given meanwhile, and its participants are told."""
+        make = f.HoldPlaced if change.held else f.HoldLifted
+        self._journal.record(make(scope=change.scope, **system(f"{change.who}: {change.why}")))
+        if change.scope == self._state.arm:
+            for subject in self._subjects_on_study():
+                self._tell_participant(subject, "change_hold", change)
+
+    # ------------------------------------------------------------------ the committee
+
+    @workflow.update
+    async def decide(self, command: Decide) -> Accepted:
+        """Take the safety review committee's decision, checked against the rule."""
+        envelope = command.envelope
+        problem = checks.wrong_role("envelope.role", envelope.role, Role.COMMITTEE) or self._problem(command)
+        if problem is not None:
+            raise self._journal.refuse(envelope, "decide", problem)
+        state, recommended = self._state, self._state.recommendation
+        level = resulting_level(self._start.escalation, self._start.arm, state, command.action, command.level)
+        action = recommended.action if recommended is not None else command.action
+        accepted = self._journal.record(
+            f.Decided(
+                cohort=state.cohort,
+                from_level=state.level,
+                action=command.action,
+                level=level,
+                recommended=action,
+                **person(envelope, "as the rule recommends"),
+            )
+        )
+        for task in list(state.tasks.values()):
+            self._journal.record(f.TaskClosed(task_id=task.id, end=TaskEnd.ANSWERED, **person(envelope, "decided")))
+        self._close_if_final(command.action, level)
+        rp2d = level if command.action is DecisionAction.DECLARE_RP2D else None
+        news = m.ArmNews(
+            arm=state.arm,
+            cohort=state.cohort,
+            action=command.action,
+            level=level,
+            rp2d_level=rp2d,
+            who=envelope.person,
+            why=envelope.reason or "as the rule recommends",
+        )
+        self._news.append((names.study_id(state.study), "report_arm_news", news))
+        self._log.info("decided", action=command.action.value, level=level, cohort=state.cohort)
+        return accepted
+
+    @decide.validator
+    def _check_decide(self, command: Decide) -> None:
+        problem = checks.future_time("envelope.time", command.envelope.time, workflow.now())
+        if problem is not None:
+            raise problem_error(problem)
+
+    def _problem(self, command: Decide) -> Problem | None:
+        return check_decision(
+            self._start.escalation,
+            self._start.arm,
+            self._state,
+            cohort=command.cohort,
+            action=command.action,
+            level=command.level,
+            reason=command.envelope.reason,
+        )
+
+    def _close_if_final(self, action: DecisionAction, level: int | None) -> None:
+        if not closes_arm(action):
+            return
+        rp2d = level if action is DecisionAction.DECLARE_RP2D else None
+        why = f"RP2D declared at dose level {rp2d}" if rp2d else "stopped by the committee"
+        self._refuse_waiting(why)
+        self._journal.record(f.ArmClosed(rp2d_level=rp2d, **system(why)))
+
+    @workflow.query
+    def state(self) -> ArmState:
+        """Return the arm's state."""
+        return self._state
+
+    @workflow.query
+    def tallies(self) -> list[dict[str, int]]:
+        """Return the counts at every dose level."""
+        return [tally(self._state, level.level).model_dump() for level in self._start.arm.dose_levels]

@@ -1,0 +1,31 @@
+"""Payloads: pydantic JSON without empty fields, which keeps histories small and readable."""
+
+from typing import Any
+
+import temporalio.api.common.v1
+from pydantic_core import to_json
+from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter, PydanticPayloadConverter
+from temporalio.converter import CompositePayloadConverter, DataConverter, JSONPlainPayloadConverter
+
+
+class LeanJSONPayloadConverter(PydanticJSONPlainPayloadConverter):
+    """Leave out fields that are None: their default says the same."""
+
+    def to_payload(self, value: Any) -> temporalio.api.common.v1.Payload | None:
+        """See base class."""
+        return temporalio.api.common.v1.Payload(
+            metadata={"encoding": self.encoding.encode()}, data=to_json(value, exclude_none=True)
+        )
+
+
+class LeanPayloadConverter(CompositePayloadConverter):
+    """The SDK's pydantic converter with the lean JSON part in place of its own."""
+
+    def __init__(self) -> None:
+        """Replace the JSON converter, keep the others."""
+        kept = PydanticPayloadConverter().converters.values()
+        lean = LeanJSONPayloadConverter()
+        super().__init__(*(lean if isinstance(c, (PydanticJSONPlainPayloadConverter, JSONPlainPayloadConverter)) else c for c in kept))
+
+
+DATA_CONVERTER = DataConverter(payload_converter_class=LeanPayloadConverter)

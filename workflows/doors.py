@@ -1,0 +1,158 @@
+"""The doors through which people and virtual people reach the workflows: one typed call for each command."""
+
+import asyncio
+import uuid
+from typing import TypeVar
+
+from pydantic import BaseModel
+from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from schemas import commands as c
+from schemas import names
+from schemas.problem import Problem, ProblemType
+from schemas.protocol import Protocol
+from schemas.states import ArmState, ParticipantState, StudyState
+
+Model = TypeVar("Model", bound=BaseModel)
+NOT_READY_ATTEMPTS = 20
+NOT_READY_PAUSE_SECONDS = 0.1
+
+
+class RefusedError(Exception):
+    """A workflow refused a command; `problem` says which field, value and rule."""
+
+    def __init__(self, problem: Problem) -> None:
+        """Keep the problem."""
+        super().__init__(problem.message())
+        self.problem = problem
+
+
+class UnknownError(Exception):
+    """There is no such study, arm or subject."""
+
+
+class Doors:
+    """Commands and questions for one study."""
+
+    def __init__(self, client: Client, study: str) -> None:
+        """Use the client; the study need not exist yet."""
+        self.client = client
+        self.study = study
+
+    async def start_study(self, command: c.StartStudy) -> str:
+        """Start the study; its id can be used once, for ever."""
+        workflow_id = names.study_id(command.study)
+        try:
+            await self.client.start_workflow(
+                "StudyWorkflow",
+                args=[command, None],
+                id=workflow_id,
+                task_queue=names.TASK_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            )
+        except WorkflowAlreadyStartedError:
+            raise RefusedError(
+                Problem(
+                    type=ProblemType.INVALID_INPUT,
+                    field="study",
+                    value=command.study,
+                    rule="was started before",
+                    expected="a study id that was never used",
+                )
+            ) from None
+        return workflow_id
+
+    async def enroll(self, command: c.Enroll) -> c.Accepted:
+        """Enrol a participant."""
+        return await self._send(names.study_id(self.study), "enroll", command)
+
+    async def hold(self, command: c.Hold) -> c.Accepted:
+        """Hold an arm or the study."""
+        return await self._send(names.study_id(self.study), "hold", command)
+
+    async def lift_hold(self, command: c.LiftHold) -> c.Accepted:
+        """Lift a hold."""
+        return await self._send(names.study_id(self.study), "lift_hold", command)
+
+    async def answer_task(self, subject: str, command: c.AnswerTask) -> c.Accepted:
+        """Answer a participant's task."""
+        return await self._send(names.participant_id(self.study, subject), "answer_task", command)
+
+    async def report_adverse_event(self, subject: str, command: c.ReportAdverseEvent) -> c.Accepted:
+        """Report an adverse event."""
+        return await self._send(names.participant_id(self.study, subject), "report_adverse_event", command)
+
+    async def end_participation(self, subject: str, command: c.EndParticipation) -> c.Accepted:
+        """End a participation early."""
+        return await self._send(names.participant_id(self.study, subject), "end_participation", command)
+
+    async def decide(self, arm: str, command: c.Decide) -> c.Accepted:
+        """Decide on an arm's cohort."""
+        return await self._send(names.arm_id(self.study, arm), "decide", command)
+
+    async def study_state(self) -> StudyState:
+        """Ask the study."""
+        return await self._ask(names.study_id(self.study), "state", StudyState)
+
+    async def protocol(self) -> Protocol:
+        """Ask the study for its protocol."""
+        return await self._ask(names.study_id(self.study), "protocol", Protocol)
+
+    async def arm_state(self, arm: str) -> ArmState:
+        """Ask an arm."""
+        return await self._ask(names.arm_id(self.study, arm), "state", ArmState)
+
+    async def participant_state(self, subject: str) -> ParticipantState:
+        """Ask a participant's workflow; it answers after its end, too."""
+        return await self._ask(names.participant_id(self.study, subject), "state", ParticipantState)
+
+    async def _send(self, workflow_id: str, update: str, command: BaseModel) -> c.Accepted:
+        # The id makes the client's own retries land on the same update; it is sent once, however often it is tried.
+        update_id = uuid.uuid4().hex
+        for attempt in range(NOT_READY_ATTEMPTS):
+            try:
+                return await self.client.get_workflow_handle(workflow_id).execute_update(
+                    update, command, id=f"{update_id}-{attempt}", result_type=c.Accepted
+                )
+            except WorkflowUpdateFailedError as failed:
+                error = refusal(failed)
+                if error is None:
+                    raise
+                if error.type != "NotReady":
+                    raise RefusedError(_problem(error)) from None
+                await asyncio.sleep(NOT_READY_PAUSE_SECONDS)
+            except RPCError as error:
+                raise self._unknown(workflow_id, error) from None
+        raise UnknownError(f"{workflow_id} did not become ready")
+
+    async def _ask(self, workflow_id: str, query: str, kind: type[Model]) -> Model:
+        try:
+            return await self.client.get_workflow_handle(workflow_id).query(query, result_type=kind)
+        except RPCError as error:
+            raise self._unknown(workflow_id, error) from None
+
+    def _unknown(self, workflow_id: str, error: RPCError) -> Exception:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            return error
+        what = workflow_id.replace("/", " ")
+        if "already completed" in error.message:
+            return UnknownError(f"{what}: has ended; nothing more can be sent to it")
+        return UnknownError(f"{what}: not known to this server and namespace")
+
+
+def refusal(failed: WorkflowUpdateFailedError) -> ApplicationError | None:
+    """Return the named error behind a failed update."""
+    cause = failed.cause
+    return cause if isinstance(cause, ApplicationError) else None
+
+
+def _problem(error: ApplicationError) -> Problem:
+    if error.details:
+        return Problem.model_validate(error.details[0])
+    return Problem(
+        type=ProblemType.INVALID_INPUT, field="command", value="", rule=error.message, expected="see the rule"
+    )

@@ -1,0 +1,118 @@
+"""A workflow's facts: recorded in memory, folded into state, and published before the workflow waits."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from schemas.base import Role
+from schemas.commands import Accepted, Envelope
+from schemas.facts import Refused
+from schemas.messages import Publication
+from schemas.problem import Problem
+from schemas import names
+from workflows import policies
+
+
+State = TypeVar("State")
+SomeFact = TypeVar("SomeFact")
+
+
+class Journal(Generic[State, SomeFact]):
+    """
+    The only way in which a workflow's state changes.
+
+    Recording is synchronous, so that a handler's check and its fact cannot be torn apart by another handler. Publishing
+    awaits a local activity: facts that arrive meanwhile are published by the next call.
+    """
+
+    def __init__(
+        self, *, study: str, owner: str, state: State, apply: Callable[[State, SomeFact], State], sequence: int
+    ) -> None:
+        """Continue a journal whose first `sequence` facts are published already."""
+        self.state = state
+        self.sequence = sequence
+        self._study = study
+        self._owner = owner
+        self._apply = apply
+        self._unpublished: list[SomeFact] = []
+        self._announced: datetime | None = None
+
+    @property
+    def unpublished(self) -> bool:
+        """Whether facts wait to be published."""
+        return bool(self._unpublished)
+
+    def begin(self, fact: SomeFact) -> None:
+        """Note the fact from which the state was made."""
+        self._unpublished.append(fact)
+        self.sequence += 1
+
+    def record(self, fact: SomeFact) -> Accepted:
+        """Fold a fact into the state."""
+        self.state = self._apply(self.state, fact)
+        self._unpublished.append(fact)
+        self.sequence += 1
+        return Accepted(workflow_id=workflow.info().workflow_id, sequence=self.sequence, message=_kind(fact))
+
+    def refuse(self, envelope: Envelope, command: str, problem: Problem) -> ApplicationError:
+        """Record a refusal that an auditor must find; return the named error to raise."""
+        fact: Any = Refused(
+            at=now(), who=envelope.person, role=envelope.role, why=problem.rule, command=command, problem=problem
+        )
+        self.record(fact)
+        return problem_error(problem)
+
+    async def publish(self, next_at: datetime | None = None) -> None:
+        """
+        Publish what is unpublished, in order, and when the workflow acts next by itself.
+
+        A crash after the transaction publishes the same facts again; the ledger passes over what it has.
+        """
+        while self._unpublished or next_at != self._announced:
+            self._announced = next_at
+            batch = tuple(self._unpublished)
+            publication = Publication.model_construct(
+                study=self._study,
+                workflow_id=workflow.info().workflow_id,
+                run_id=workflow.info().run_id,
+                owner=self._owner,
+                first_sequence=self.sequence - len(batch) + 1,
+                facts=batch,
+                at=now(),
+                next_at=next_at,
+            )
+            await workflow.execute_local_activity(
+                names.PUBLISH_FACTS,
+                publication,
+                start_to_close_timeout=policies.PUBLISH_START_TO_CLOSE,
+                retry_policy=policies.DATABASE_RETRY,
+                local_retry_threshold=policies.PUBLISH_LOCAL_RETRY_THRESHOLD,
+            )
+            del self._unpublished[: len(batch)]
+
+
+def now() -> datetime:
+    """Return the workflow's time in whole seconds: facts are not finer, and shorter in the history."""
+    return workflow.now().astimezone(UTC).replace(microsecond=0)
+
+
+def system(why: str) -> dict[str, Any]:
+    """Return who, when and why of a fact that a rule made."""
+    return {"at": now(), "who": "system", "role": Role.SYSTEM, "why": why}
+
+
+def person(envelope: Envelope, otherwise: str) -> dict[str, Any]:
+    """Return who, when and why of a fact that a person made; `otherwise` says why where no reason was due."""
+    return {"at": now(), "who": envelope.person, "role": envelope.role, "why": envelope.reason or otherwise}
+
+
+def problem_error(problem: Problem) -> ApplicationError:
+    """Return the error that callers can match by its type; its detail is the problem itself."""
+    return ApplicationError(problem.message(), problem, type=problem.type.value, non_retryable=True)
+
+
+def _kind(fact: object) -> str:
+    return str(getattr(fact, "kind", type(fact).__name__))

@@ -1,0 +1,21 @@
+"""Timeouts and retries, in one place, with the reason for each."""
+
+from datetime import timedelta
+
+from temporalio.common import RetryPolicy
+
+DATABASE_RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=1)
+)
+"""The database comes back; until then nothing may be given up, so attempts are not limited."""
+
+ACTIVITY_START_TO_CLOSE = timedelta(seconds=30)
+"""Every activity is one short transaction."""
+
+PUBLISH_START_TO_CLOSE = timedelta(seconds=5)
+PUBLISH_LOCAL_RETRY_THRESHOLD = timedelta(seconds=2)
+"""Longer back-offs become durable timers, so that an outage does not hold a workflow task open."""
+
+SIGNAL_ATTEMPTS = 3
+SIGNAL_RETRY_WAIT = timedelta(seconds=10)
+"""Between attempts to reach a workflow that is just continuing as new or being started."""

@@ -1,0 +1,277 @@
+"""The study: its protocol, arms, participants and holds (architecture, 'How data flows')."""
+
+from temporalio import workflow
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.workflow import ParentClosePolicy
+
+with workflow.unsafe.imports_passed_through():
+    from decisions import answers as checks
+    from decisions import study as folds
+    from schemas import facts as f
+    from schemas import messages as m
+    from schemas.base import Role
+    from schemas.commands import Accepted, Enroll, Envelope, Hold, LiftHold, StartStudy
+    from schemas.problem import Problem, ProblemType
+    from schemas.protocol import Arm, Protocol, ProtocolReference
+    from schemas.states import StudyState
+    from schemas.task import TaskKind
+    from schemas import names
+    from workflows import policies
+    from workflows.journal import Journal, person, problem_error, system
+    from workflows.logs import workflow_log
+    from workflows.outbound import tell
+
+STUDY = "study"
+
+
+@workflow.defn(name="StudyWorkflow")
+class StudyWorkflow:
+    """Starts arms and participants, and passes holds on to all of them."""
+
+    @workflow.init
+    def __init__(self, start: StartStudy, continued: m.StudyContinued | None = None) -> None:
+        """Take the whole state, so that an update that arrives before `run` finds it."""
+        started = f.StudyStarted(
+            study=start.study, protocol=start.reference, **person(start.envelope, "study start")
+        )
+        self._protocol: Protocol = start.protocol
+        self._reference: ProtocolReference = start.reference
+        self._journal: Journal[StudyState, f.StudyFact] = Journal(
+            study=start.study,
+            owner=start.study,
+            state=continued.state if continued else folds.start(start.protocol, started),
+            apply=folds.apply,
+            sequence=continued.sequence if continued else 0,
+        )
+        self._log = workflow_log(start.study, start.study)
+        self._news: list[tuple[str, str, object]] = []
+        self._enrolling: set[str] = set()
+        self._ready = continued is not None
+        if continued is None:
+            self._journal.begin(started)
+
+    @property
+    def _state(self) -> StudyState:
+        return self._journal.state
+
+    @workflow.run
+    async def run(self, start: StartStudy, continued: m.StudyContinued | None = None) -> None:
+        """Run for as long as the study does."""
+        if not self._ready:
+            await self._register_protocol()
+            for arm in self._protocol.arms:
+                await self._start_arm(arm)
+            self._ready = True
+        while True:
+            await self._journal.publish()
+            await self._send_news()
+            if workflow.info().is_continue_as_new_suggested():
+                await self._continue_as_new(start)
+            await workflow.wait_condition(lambda: self._journal.unpublished or bool(self._news))
+
+    async def _register_protocol(self) -> None:
+        await workflow.execute_activity(
+            names.REGISTER_PROTOCOL,
+            m.RegisterProtocol(protocol=self._protocol, reference=self._reference),
+            start_to_close_timeout=policies.ACTIVITY_START_TO_CLOSE,
+            retry_policy=policies.DATABASE_RETRY,
+        )
+
+    async def _start_arm(self, arm: Arm) -> None:
+        await workflow.start_child_workflow(
+            "ArmWorkflow",
+            m.ArmStart(
+                study=self._state.study,
+                arm=arm,
+                escalation=self._protocol.escalation,
+                dlt=self._protocol.dlt,
+                decision_task=self._protocol.tasks[TaskKind.COMMITTEE_DECISION.value],
+                protocol=self._reference,
+            ),
+            id=names.arm_id(self._state.study, arm.id),
+            parent_close_policy=ParentClosePolicy.ABANDON,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+        )
+
+    async def _continue_as_new(self, start: StartStudy) -> None:
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        await self._journal.publish()
+        await self._send_news()
+        continued = m.StudyContinued(protocol=self._protocol, state=self._state, sequence=self._journal.sequence)
+        workflow.continue_as_new(args=[start, continued])
+
+    async def _send_news(self) -> None:
+        while self._news:
+            workflow_id, signal, message = self._news[0]
+            await tell(workflow_id, signal, message)
+            self._news.pop(0)
+
+    # ------------------------------------------------------------------ participants
+
+    @workflow.update
+    async def enroll(self, command: Enroll) -> Accepted:
+        """Enrol a participant: the one place where a subject id is taken, so that it is taken once."""
+        await workflow.wait_condition(lambda: self._ready)
+        problem = self._enrolment_problem(command)
+        if problem is not None:
+            raise self._journal.refuse(command.envelope, "enroll", problem)
+        self._enrolling.add(command.subject)
+        try:
+            await self._start_participant(command)
+        except WorkflowAlreadyStartedError:
+            raise self._journal.refuse(command.envelope, "enroll", self._taken(command.subject)) from None
+        finally:
+            self._enrolling.discard(command.subject)
+        for scope in self._state.holds:
+            # A hold that came while the participant's workflow was being started has not reached it.
+            change = m.HoldChange(scope=scope, held=True, who="system", why=f"{scope} is held")
+            if scope == STUDY:
+                self._news.append((names.participant_id(self._state.study, command.subject), "change_hold", change))
+        return self._journal.record(
+            f.SubjectEnrolled(subject=command.subject, **person(command.envelope, "informed consent signed"))
+        )
+
+    @enroll.validator
+    def _check_enroll(self, command: Enroll) -> None:
+        now = workflow.now()
+        problem = checks.future_time("envelope.time", command.envelope.time, now) or checks.future_day(
+            "consent_signed_on", command.consent_signed_on, now
+        )
+        if problem is not None:
+            raise problem_error(problem)
+
+    def _enrolment_problem(self, command: Enroll) -> Problem | None:
+        role = command.envelope.role
+        if role not in (Role.COORDINATOR, Role.INVESTIGATOR, Role.OPERATIONS):
+            return checks.wrong_role("envelope.role", role, Role.COORDINATOR)
+        taken = {*self._state.active, *self._state.ended, *self._enrolling}
+        if command.subject in taken:
+            return self._taken(command.subject)
+        if STUDY in self._state.holds:
+            return Problem(
+                type=ProblemType.ON_HOLD,
+                field="study",
+                value=self._state.study,
+                rule="the study is held: no participant is enrolled",
+                expected="the hold to be lifted first",
+            )
+        return None
+
+    def _taken(self, subject: str) -> Problem:
+        return Problem(
+            type=ProblemType.SUBJECT_ALREADY_ENROLLED,
+            field="subject",
+            value=subject,
+            rule=f"is enrolled already in {self._state.study}",
+            expected="a subject id that was never used",
+        )
+
+    async def _start_participant(self, command: Enroll) -> None:
+        await workflow.start_child_workflow(
+            "ParticipantWorkflow",
+            m.ParticipantStart(study=self._state.study, protocol=self._reference, enrolment=command),
+            id=names.participant_id(self._state.study, command.subject),
+            parent_close_policy=ParentClosePolicy.ABANDON,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+        )
+
+    # ------------------------------------------------------------------ holds
+
+    @workflow.update
+    async def hold(self, command: Hold) -> Accepted:
+        """Hold an arm or the whole study."""
+        return await self._change_hold(command, held=True)
+
+    @hold.validator
+    def _check_hold(self, command: Hold) -> None:
+        self._check_scope(command.envelope, command.arm)
+
+    @workflow.update
+    async def lift_hold(self, command: LiftHold) -> Accepted:
+        """Lift a hold."""
+        scope = command.arm or STUDY
+        if scope not in self._state.holds:
+            problem = Problem(
+                type=ProblemType.NOTHING_TO_LIFT,
+                field="arm",
+                value=scope,
+                rule="is not held",
+                expected=" or ".join(self._state.holds) or "no hold is in force",
+            )
+            raise self._journal.refuse(command.envelope, "lift_hold", problem)
+        return await self._change_hold(command, held=False)
+
+    @lift_hold.validator
+    def _check_lift(self, command: LiftHold) -> None:
+        self._check_scope(command.envelope, command.arm)
+
+    def _check_scope(self, envelope: Envelope, arm: str | None) -> None:
+        problem = checks.future_time("envelope.time", envelope.time, workflow.now()) or checks.missing_reason(envelope)
+        if problem is None and arm is not None and arm not in self._state.arms:
+            problem = Problem(
+                type=ProblemType.UNKNOWN_ARM,
+                field="arm",
+                value=arm,
+                rule="is not an arm of this study",
+                expected=" or ".join(self._state.arms),
+            )
+        if problem is not None:
+            raise problem_error(problem)
+
+    async def _change_hold(self, command: Hold | LiftHold, *, held: bool) -> Accepted:
+        await workflow.wait_condition(lambda: self._ready)
+        envelope, scope = command.envelope, command.arm or STUDY
+        problem = self._hold_problem(envelope)
+        if problem is not None:
+            raise self._journal.refuse(envelope, "hold" if held else "lift_hold", problem)
+        make = f.HoldPlaced if held else f.HoldLifted
+        accepted = self._journal.record(make(scope=scope, **person(envelope, "hold")))
+        change = m.HoldChange(scope=scope, held=held, who=envelope.person, why=envelope.reason or "")
+        for arm in [command.arm] if command.arm else list(self._state.arms):
+            self._news.append((names.arm_id(self._state.study, arm), "change_hold", change))
+        if command.arm is None:
+            for subject in self._state.active:
+                self._news.append((names.participant_id(self._state.study, subject), "change_hold", change))
+        return accepted
+
+    def _hold_problem(self, envelope: Envelope) -> Problem | None:
+        if envelope.role in (Role.OPERATIONS, Role.COMMITTEE):
+            return None
+        return checks.wrong_role("envelope.role", envelope.role, Role.OPERATIONS)
+
+    # ------------------------------------------------------------------ news
+
+    @workflow.signal
+    def report_subject_done(self, done: m.SubjectDone) -> None:
+        """A participant reached a final state."""
+        self._journal.record(
+            f.SubjectEnded(subject=done.subject, disposition=done.disposition, **system(done.reason))
+        )
+
+    @workflow.signal
+    def report_arm_news(self, news: m.ArmNews) -> None:
+        """The committee decided on an arm."""
+        self._journal.record(
+            f.ArmDecided(
+                arm=news.arm,
+                cohort=news.cohort,
+                action=news.action,
+                level=news.level,
+                rp2d_level=news.rp2d_level,
+                **system(f"{news.who}: {news.why}"),
+            )
+        )
+
+    @workflow.query
+    def state(self) -> StudyState:
+        """Return the study's state."""
+        return self._state
+
+    @workflow.query
+    def protocol(self) -> Protocol:
+        """Return the protocol that the study runs under."""
+        return self._protocol
+
+
+__all__ = ["STUDY", "StudyWorkflow"]
