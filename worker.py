@@ -6,8 +6,8 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import asyncpg
 import structlog
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
@@ -15,13 +15,13 @@ from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.bank import BankActivities
-from activities.database import open_pool
+from activities.database import Pool, open_pool
 from activities.ledger import LedgerActivities
 from activities.notifications import Channel, ConsoleChannel, EmailChannel, deliver_forever
 from activities.protocols import ProtocolActivities
 from deploy.migrate import migrate
-from workflows.arm import ArmWorkflow
 from schemas.names import TASK_QUEUE
+from workflows.arm import ArmWorkflow
 from workflows.participant import ParticipantWorkflow
 from workflows.study import StudyWorkflow
 
@@ -36,7 +36,7 @@ def workflow_runner() -> SandboxedWorkflowRunner:
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
 
 
-def make_worker(client: Client, pool: asyncpg.Pool, *, interceptors: Sequence[Interceptor] = (), cached: int = 2000) -> Worker:
+def make_worker(client: Client, pool: Pool, *, interceptors: Sequence[Interceptor] = (), cached: int = 2000) -> Worker:
     """Return a worker for the task queue; `TRIAL_BUILD_ID` puts it into a worker deployment (see docs/decisions)."""
     bank, ledger, protocols = BankActivities(pool), LedgerActivities(pool), ProtocolActivities(pool)
     return Worker(
@@ -79,7 +79,11 @@ def channel_from_environment() -> Channel:
 def configure_logs() -> None:
     """Show logs to people on a terminal and as JSON lines elsewhere."""
     structlog.stdlib.recreate_defaults()
-    shared = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)]
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
     render = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
     structlog.configure(processors=[*shared, structlog.processors.format_exc_info, render])
 
@@ -91,7 +95,7 @@ async def run() -> None:
 
     configure_logs()
     log = structlog.get_logger()
-    settings = load_settings(Path(os.environ.get("TRIAL_DATA", ".trial")))
+    settings = load_settings(Path(os.environ.get("TRIAL_DATA", ".trial")), dict(os.environ))
     client = await connect(settings, data_converter=DATA_CONVERTER)
     pool = await open_pool(settings.database_url)
     applied = await migrate(pool)

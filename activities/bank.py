@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import asyncpg
 from temporalio import activity
 
+from activities.database import Pool
 from decisions.matching import match_units
+from schemas import names
 from schemas.bank import Unit, UnitMatch
 from schemas.messages import ReserveUnits
-from schemas import names
 
 # Units of other targets are left out here only to lock fewer rows; the rule itself is `match_units`.
 CANDIDATES = """
@@ -29,7 +30,7 @@ ORDER BY ordinal
 class BankActivities:
     """Activities over the bank's tables."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: Pool) -> None:
         """Use the pool."""
         self._pool = pool
 
@@ -38,7 +39,9 @@ class BankActivities:
         """Reserve matching units, all or none; asking again with the same key returns what it got before."""
         async with self._pool.acquire() as connection, connection.transaction():
             # Requests for the same product stand in line, so that none sees another's half-made choice.
-            await connection.execute("SELECT pg_advisory_xact_lock(hashtext($1))", "/".join(sorted(reserve.request.target)))
+            await connection.execute(
+                "SELECT pg_advisory_xact_lock(hashtext($1))", "/".join(sorted(reserve.request.target))
+            )
             before = await connection.fetch(RESERVED, reserve.key)
             if before:
                 return UnitMatch(units=_units(before), reason="reserved before under the same key")

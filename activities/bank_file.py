@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from datetime import date
 from io import StringIO
 
-import asyncpg
 from pydantic import ValidationError
 
+from activities.database import Connection, Pool
 from schemas.bank import LoadResult, RejectedRow, Unit
 
 COLUMNS = ("unit_id", "lot", "donor", "antigens", "million_cells", "quality", "expires_on")
@@ -67,7 +67,7 @@ def _problem(line: int, row: dict[str, str], today: date, seen: set[str]) -> Rej
     return None
 
 
-async def load_units(pool: asyncpg.Pool, text: str, today: date, person: str) -> LoadResult:
+async def load_units(pool: Pool, text: str, today: date, person: str) -> LoadResult:
     """Load a bank file; a unit id that the bank has already is listed as rejected and left as it was."""
     units, rejected = read_units(text, today)
     loaded: list[str] = []
@@ -77,11 +77,13 @@ async def load_units(pool: asyncpg.Pool, text: str, today: date, person: str) ->
                 loaded.append(unit.unit_id)
             else:
                 line = _line_of(text, unit.unit_id)
-                rejected.append(RejectedRow(line=line, field="unit_id", value=unit.unit_id, rule="is in the bank already"))
+                rejected.append(
+                    RejectedRow(line=line, field="unit_id", value=unit.unit_id, rule="is in the bank already")
+                )
     return LoadResult(loaded=tuple(loaded), rejected=tuple(sorted(rejected, key=lambda row: row.line)))
 
 
-async def _insert(connection: asyncpg.Connection, unit: Unit, person: str) -> bool:
+async def _insert(connection: Connection, unit: Unit, person: str) -> bool:
     status = await connection.execute(
         "INSERT INTO unit (unit_id, lot, donor, antigens, million_cells, quality, expires_on, loaded_by) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (unit_id) DO NOTHING",

@@ -1,18 +1,28 @@
 """The connection pool that all activities share."""
 
 import json
+from typing import TYPE_CHECKING
 
 import asyncpg
 
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
 
-async def open_pool(dsn: str, *, size: int = 8) -> asyncpg.Pool:
+    Pool = asyncpg.Pool[asyncpg.Record]
+    Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+else:
+    # The classes are generic only in their type stubs.
+    Pool, Connection = asyncpg.Pool, asyncpg.Connection
+
+
+async def open_pool(dsn: str, *, size: int = 8) -> Pool:
     """
     Open a pool whose JSON columns are Python values.
 
     Raises:
         OSError, asyncpg.PostgresError: when the database cannot be reached.
     """
-    pool: asyncpg.Pool = await asyncpg.create_pool(dsn, min_size=1, max_size=size, init=_prepare, command_timeout=20)
+    pool: Pool = await asyncpg.create_pool(dsn, min_size=1, max_size=size, init=_prepare, command_timeout=20)
     return pool
 
 

@@ -1,15 +1,13 @@
 """Publishing facts: read model, worklist, outbox and custody of units, together in one transaction."""
 
-from typing import Any
-
-import asyncpg
 from temporalio import activity
 
+from activities.database import Connection, Pool
 from schemas import facts as f
+from schemas import names
 from schemas.answers import InfusionGiven
 from schemas.messages import Publication, Recorded
 from schemas.task import Task
-from schemas import names
 
 INSERT_FACT = """
 INSERT INTO fact (workflow_id, sequence, study, owner, run_id, kind, at, who, role, why, body)
@@ -36,7 +34,7 @@ WHERE standing.sequence <= excluded.sequence
 class LedgerActivities:
     """The only writer of the worklist, the outbox and the read model."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: Pool) -> None:
         """Use the pool."""
         self._pool = pool
 
@@ -67,7 +65,7 @@ class LedgerActivities:
         return Recorded(first_sequence=publication.first_sequence, facts=publication.facts)
 
 
-async def _insert_fact(connection: asyncpg.Connection, publication: Publication, sequence: int, fact: Any) -> bool:
+async def _insert_fact(connection: Connection, publication: Publication, sequence: int, fact: f.AnyFact) -> bool:
     body = fact.model_dump(mode="json", exclude_none=True, exclude={"at", "who", "role", "why", "kind"})
     status = await connection.execute(
         INSERT_FACT,
@@ -87,7 +85,7 @@ async def _insert_fact(connection: asyncpg.Connection, publication: Publication,
     return inserted
 
 
-async def _project(connection: asyncpg.Connection, publication: Publication, sequence: int, fact: Any) -> None:
+async def _project(connection: Connection, publication: Publication, sequence: int, fact: f.AnyFact) -> None:
     match fact:
         case f.TaskOpened():
             await _open(connection, publication, fact.task)
@@ -117,7 +115,7 @@ async def _project(connection: asyncpg.Connection, publication: Publication, seq
             return
 
 
-async def _open(connection: asyncpg.Connection, publication: Publication, task: Task) -> None:
+async def _open(connection: Connection, publication: Publication, task: Task) -> None:
     site = publication.owner.split("-")[0] if publication.workflow_id.startswith("participant/") else None
     await connection.execute(
         INSERT_TASK,
@@ -139,19 +137,26 @@ async def _open(connection: asyncpg.Connection, publication: Publication, task: 
     await _notify(connection, publication, task.id, "opened", task.title, f"due {task.due_at:%Y-%m-%d}")
 
 
-async def _urge(connection: asyncpg.Connection, publication: Publication, task_id: str, event: str, why: str) -> None:
+async def _urge(connection: Connection, publication: Publication, task_id: str, event: str, why: str) -> None:
     title = await connection.fetchval(
-        "UPDATE task SET urgency = $3 WHERE study = $1 AND task_id = $2 RETURNING title", publication.study, task_id, event
+        "UPDATE task SET urgency = $3 WHERE study = $1 AND task_id = $2 RETURNING title",
+        publication.study,
+        task_id,
+        event,
     )
     await _notify(connection, publication, task_id, event, title or task_id, why)
 
 
-async def _notify(  # noqa: PLR0913 - one notice has these parts
-    connection: asyncpg.Connection, publication: Publication, task_id: str, event: str, title: str, why: str
+async def _notify(
+    connection: Connection, publication: Publication, task_id: str, event: str, title: str, why: str
 ) -> None:
     # An escalation goes to trial operations; the others to whoever is to act.
-    role = "operations" if event == "escalated" else await connection.fetchval(
-        "SELECT role FROM task WHERE study = $1 AND task_id = $2", publication.study, task_id
+    role = (
+        "operations"
+        if event == "escalated"
+        else await connection.fetchval(
+            "SELECT role FROM task WHERE study = $1 AND task_id = $2", publication.study, task_id
+        )
     )
     await connection.execute(
         INSERT_NOTICE,
@@ -164,7 +169,7 @@ async def _notify(  # noqa: PLR0913 - one notice has these parts
     )
 
 
-async def _close(connection: asyncpg.Connection, publication: Publication, task_id: str, status: str, fact: Any) -> None:
+async def _close(connection: Connection, publication: Publication, task_id: str, status: str, fact: f.AnyFact) -> None:
     await connection.execute(
         "UPDATE task SET status = $3, closed_at = $4 WHERE study = $1 AND task_id = $2",
         publication.study,
@@ -174,8 +179,8 @@ async def _close(connection: asyncpg.Connection, publication: Publication, task_
     )
 
 
-async def _book(  # noqa: PLR0913 - one custody entry has these parts
-    connection: asyncpg.Connection, publication: Publication, sequence: int, event: str, units: tuple[str, ...], fact: Any
+async def _book(
+    connection: Connection, publication: Publication, sequence: int, event: str, units: tuple[str, ...], fact: f.AnyFact
 ) -> None:
     await connection.executemany(
         "INSERT INTO custody (unit_id, workflow_id, sequence, event, at, who, why) VALUES ($1, $2, $3, $4, $5, $6, $7)",

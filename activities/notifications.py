@@ -1,8 +1,8 @@
 """
 Delivering the outbox by e-mail (SMTP) or to the console.
 
-A notice is marked delivered in the transaction that holds its row locked, so that two dispatchers never send the same one.
-A crash between sending and marking sends it again: the Message-ID is the same each time, so that mail systems show it once.
+A notice is marked delivered in the transaction that holds its row locked: two dispatchers never send the same one.
+A crash between sending and marking sends it again, under the same Message-ID, so that mail systems show it once.
 """
 
 import asyncio
@@ -13,6 +13,8 @@ from typing import Protocol
 import aiosmtplib
 import asyncpg
 import structlog
+
+from activities.database import Pool
 
 log = structlog.get_logger()
 
@@ -63,27 +65,32 @@ class EmailChannel:
         await aiosmtplib.send(message, hostname=self._host, port=self._port, timeout=10)
 
 
-async def deliver_once(pool: asyncpg.Pool, channel: Channel) -> bool | None:
+async def deliver_once(pool: Pool, channel: Channel) -> bool | None:
     """Deliver the next notice. True: delivered; False: the channel failed and the notice waits; None: nothing to do."""
     async with pool.acquire() as connection, connection.transaction():
         notice = await connection.fetchrow(NEXT_NOTICE)
         if notice is None:
             return None
         try:
-            await channel.send(notice)
+            await channel.send(dict(notice))
         except (aiosmtplib.SMTPException, OSError) as error:
             await connection.execute(
-                "UPDATE outbox SET attempts = attempts + 1, last_error = $2 WHERE id = $1", notice["id"], str(error)[:500]
+                "UPDATE outbox SET attempts = attempts + 1, last_error = $2 WHERE id = $1",
+                notice["id"],
+                str(error)[:500],
             )
             log.warning("notification_failed", study=notice["study"], task=notice["task_id"], error=str(error))
             return False
         await connection.execute(
-            "UPDATE outbox SET attempts = attempts + 1, delivered_at = now(), last_error = NULL WHERE id = $1", notice["id"]
+            "UPDATE outbox SET attempts = attempts + 1, delivered_at = now(), last_error = NULL WHERE id = $1",
+            notice["id"],
         )
         return True
 
 
-async def deliver_forever(pool: asyncpg.Pool, channel: Channel, *, idle_seconds: float = 1.0, failed_seconds: float = 15.0) -> None:
+async def deliver_forever(
+    pool: Pool, channel: Channel, *, idle_seconds: float = 1.0, failed_seconds: float = 15.0
+) -> None:
     """Deliver notices until cancelled; a database that is away is waited for."""
     while True:
         try:

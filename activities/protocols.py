@@ -1,18 +1,18 @@
 """Protocols by content hash: registered by the study, loaded by every participant into its own history."""
 
-import asyncpg
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.database import Pool
+from schemas import names
 from schemas.messages import RegisterProtocol
 from schemas.protocol import Protocol, ProtocolReference
-from schemas import names
 
 
 class ProtocolActivities:
     """Activities over the `protocol` table."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: Pool) -> None:
         """Use the pool."""
         self._pool = pool
 
@@ -21,7 +21,8 @@ class ProtocolActivities:
         """Keep a protocol's content; the same hash again changes nothing."""
         reference = register.reference
         await self._pool.execute(
-            "INSERT INTO protocol (sha256, id, version, content) VALUES ($1, $2, $3, $4) ON CONFLICT (sha256) DO NOTHING",
+            "INSERT INTO protocol (sha256, id, version, content) VALUES ($1, $2, $3, $4) "
+            "ON CONFLICT (sha256) DO NOTHING",
             reference.sha256,
             reference.id,
             reference.version,
@@ -33,5 +34,7 @@ class ProtocolActivities:
         """Load the protocol that a study registered; the study registers before anybody can be enrolled."""
         content = await self._pool.fetchval("SELECT content FROM protocol WHERE sha256 = $1", reference.sha256)
         if content is None:
-            raise ApplicationError(f"protocol {reference.id} {reference.version} is not registered", type="UnknownProtocol")
+            raise ApplicationError(
+                f"protocol {reference.id} {reference.version} is not registered", type="UnknownProtocol"
+            )
         return Protocol.model_validate(content)

@@ -1,11 +1,17 @@
 """Reading what activities have written: worklist, timelines, standings. Nothing here writes."""
 
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import asyncpg
 
+from activities.database import Pool
 
-async def open_tasks(pool: asyncpg.Pool, study: str, *, role: str | None = None, site: str | None = None) -> list[dict[str, Any]]:
+
+async def open_tasks(
+    pool: Pool, study: str, *, role: str | None = None, site: str | None = None
+) -> list[dict[str, Any]]:
     """Return open tasks, the earliest due first."""
     rows = await pool.fetch(
         "SELECT * FROM task WHERE study = $1 AND status = 'open' AND ($2::text IS NULL OR role = $2) "
@@ -17,25 +23,19 @@ async def open_tasks(pool: asyncpg.Pool, study: str, *, role: str | None = None,
     return [dict(row) for row in rows]
 
 
-async def open_tasks_of(pool: asyncpg.Pool, workflow_id: str) -> list[dict[str, Any]]:
-    """Return one workflow's open tasks in the order of their ids."""
-    rows = await pool.fetch("SELECT * FROM task WHERE workflow_id = $1 AND status = 'open' ORDER BY task_id", workflow_id)
-    return [dict(row) for row in rows]
-
-
-async def find_task(pool: asyncpg.Pool, study: str, task_id: str) -> dict[str, Any] | None:
+async def find_task(pool: Pool, study: str, task_id: str) -> dict[str, Any] | None:
     """Return a task, open or closed, or None."""
     row = await pool.fetchrow("SELECT * FROM task WHERE study = $1 AND task_id = $2", study, task_id)
     return dict(row) if row else None
 
 
-async def facts_of(pool: asyncpg.Pool, workflow_id: str) -> list[dict[str, Any]]:
+async def facts_of(pool: Pool, workflow_id: str) -> list[dict[str, Any]]:
     """Return a workflow's facts in order."""
     rows = await pool.fetch("SELECT * FROM fact WHERE workflow_id = $1 ORDER BY sequence", workflow_id)
     return [dict(row) for row in rows]
 
 
-async def bank_summary(pool: asyncpg.Pool) -> list[dict[str, Any]]:
+async def bank_summary(pool: Pool) -> list[dict[str, Any]]:
     """Count units by product: free, reserved, infused."""
     rows = await pool.fetch(
         "SELECT array_to_string(antigens, '+') AS product, quality, million_cells, "
@@ -45,3 +45,34 @@ async def bank_summary(pool: asyncpg.Pool) -> list[dict[str, Any]]:
         "FROM unit LEFT JOIN reservation r USING (unit_id) GROUP BY 1, 2, 3 ORDER BY 1, 3, 2"
     )
     return [dict(row) for row in rows]
+
+
+async def listen(dsn: str, heard: Callable[[str], None]) -> "asyncpg.Connection[asyncpg.Record]":
+    """Call `heard` with a workflow's id whenever it has published; until the returned connection is closed."""
+    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(dsn)
+    await connection.add_listener("trial_facts", lambda *told: heard(str(told[3])))
+    return connection
+
+
+class Seen(NamedTuple):
+    """What a site sees of one participant at one moment."""
+
+    at: datetime
+    next_at: datetime | None
+    stage: str
+    tasks: Sequence[Mapping[str, Any]]
+
+
+async def look(pool: Pool, workflow_id: str) -> Seen | None:
+    """Read worklist and standing in one snapshot: else an answered task's reminder could pass for what is next."""
+    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        standing = await connection.fetchrow("SELECT at, next_at FROM standing WHERE workflow_id = $1", workflow_id)
+        if standing is None:
+            return None
+        kinds = await connection.fetch("SELECT DISTINCT kind FROM fact WHERE workflow_id = $1", workflow_id)
+        tasks = await connection.fetch(
+            "SELECT * FROM task WHERE workflow_id = $1 AND status = 'open' ORDER BY task_id", workflow_id
+        )
+    found = {row["kind"] for row in kinds}
+    stage = "ended" if "participation_ended" in found else "assigned" if "assigned" in found else "screening"
+    return Seen(standing["at"], standing["next_at"], stage, [dict(task) for task in tasks])

@@ -22,9 +22,7 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far a sender's clock may run ahead of the server's before its times count as future."""
 
 
-def malformed_answer(
-    protocol: Protocol, state: ParticipantState, command: AnswerTask, now: datetime
-) -> Problem | None:
+def malformed_answer(protocol: Protocol, state: ParticipantState, command: AnswerTask, now: datetime) -> Problem | None:
     """Find what makes an answer unusable: the kind, dates, units or ranges."""
     problem = future_time("envelope.time", command.envelope.time, now)
     if problem:
@@ -175,9 +173,12 @@ def _wrong_dates(state: ParticipantState, task: Task, answer: Answer, now: datet
     if moment is not None and (problem := future_time(f"answer.{_moment_field(answer)}", moment, now)):
         return problem
     if isinstance(answer, CytokineCourse):
-        return _first(_outside("answer.administered_on", day, _previous_step(state), "the infusion", now) for day in answer.administered_on)
+        return _first(
+            _outside("answer.administered_on", day, _previous_step(state), "the infusion", now)
+            for day in answer.administered_on
+        )
     earliest, what = _earliest(state, task, answer)
-    return _outside(_day_field(answer), answered_on(answer), earliest, what, now) or _wrong_sample_dates(state, answer)
+    return _outside(_day_field(answer), answered_on(answer), earliest, what, now) or _wrong_sample_dates(answer)
 
 
 def _earliest(state: ParticipantState, task: Task, answer: Answer) -> tuple[date, str]:
@@ -192,7 +193,7 @@ def _previous_step(state: ParticipantState) -> date:
     return max([state.consent_signed_on, *state.lymphodepletion_on, *infused])
 
 
-def _wrong_sample_dates(state: ParticipantState, answer: Answer) -> Problem | None:
+def _wrong_sample_dates(answer: Answer) -> Problem | None:
     if not isinstance(answer, PanelReported):
         return None
     late = (s for s in answer.samples if s.collected_on > answer.reported_on)
@@ -219,7 +220,11 @@ def _wrong_lymphodepletion(protocol: Protocol, answer: Answer) -> Problem | None
         return None
     rule = protocol.lymphodepletion
     return _wrong_dose(
-        "answer.fludarabine_mg_per_m2", answer.fludarabine_mg_per_m2, rule.fludarabine_mg_per_m2, rule.dose_tolerance_fraction, "mg/m2"
+        "answer.fludarabine_mg_per_m2",
+        answer.fludarabine_mg_per_m2,
+        rule.fludarabine_mg_per_m2,
+        rule.dose_tolerance_fraction,
+        "mg/m2",
     ) or _wrong_dose(
         "answer.cyclophosphamide_mg_per_m2",
         answer.cyclophosphamide_mg_per_m2,
@@ -250,7 +255,9 @@ def _wrong_infusion(protocol: Protocol, state: ParticipantState, task: Task, ans
             expected=planned,
         )
     dose = state.slot.million_cells if state.slot else 0.0
-    return _wrong_dose("answer.million_cells", answer.million_cells, dose, protocol.infusions.dose_tolerance_fraction, "million cells")
+    return _wrong_dose(
+        "answer.million_cells", answer.million_cells, dose, protocol.infusions.dose_tolerance_fraction, "million cells"
+    )
 
 
 def _wrong_cytokine(protocol: Protocol, answer: Answer) -> Problem | None:

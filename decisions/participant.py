@@ -39,7 +39,8 @@ def fold(facts: Iterable[f.ParticipantFact]) -> ParticipantState:
     """Fold a whole history of facts; raise `ValueError` when it does not begin with an enrolment."""
     first, *rest = facts
     if not isinstance(first, f.ParticipantEnrolled):
-        raise ValueError(f"a participant's facts begin with participant_enrolled, not {first.kind}")
+        msg = f"a participant's facts begin with participant_enrolled, not {first.kind}"
+        raise ValueError(msg)  # noqa: TRY004 - the history is wrong, not the type
     state = enrol(first)
     for fact in rest:
         state = apply(state, fact)
@@ -69,7 +70,7 @@ def _changes(state: ParticipantState, fact: f.ParticipantFact) -> dict[str, Any]
             return _decided(state, fact)
 
 
-def _decided(state: ParticipantState, fact: Any) -> dict[str, Any]:
+def _decided(state: ParticipantState, fact: f.ParticipantFact) -> dict[str, Any]:  # noqa: C901, PLR0911, PLR0912 - one line a fact
     match fact:
         case f.AntigensProfiled():
             return {"profile": fact.profile}
@@ -102,7 +103,7 @@ def _decided(state: ParticipantState, fact: Any) -> dict[str, Any]:
             return _interrupted(state, fact)
 
 
-def _interrupted(state: ParticipantState, fact: Any) -> dict[str, Any]:
+def _interrupted(state: ParticipantState, fact: f.ParticipantFact) -> dict[str, Any]:  # noqa: PLR0911 - one line a fact
     match fact:
         case f.AdverseEventReported():
             return {"adverse_events": (*state.adverse_events, fact.event)}
@@ -133,7 +134,7 @@ def _close(state: ParticipantState, task_id: str, end: TaskEnd) -> dict[str, Any
     }
 
 
-def _answered(state: ParticipantState, step: str, answer: Answer) -> dict[str, Any]:
+def _answered(state: ParticipantState, step: str, answer: Answer) -> dict[str, Any]:  # noqa: PLR0911 - one case an answer
     latest = {"latest_on": max(state.latest_on, answered_on(answer))}
     match answer:
         case BiopsyDone():
@@ -161,7 +162,7 @@ def _answered(state: ParticipantState, step: str, answer: Answer) -> dict[str, A
             assert_never(answer)
 
 
-def answered_on(answer: Answer) -> date:
+def answered_on(answer: Answer) -> date:  # noqa: PLR0911 - one case an answer
     """Return the day on which the answered thing happened."""
     match answer:
         case BiopsyDone():

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from schemas import facts as f
 from schemas.base import Role
@@ -25,10 +26,9 @@ def plan_task(  # noqa: PLR0913 - a task has this many independent parts
     """
     Plan a task that opens now.
 
-    Args:
-        owner: the subject or arm; with `number` it makes the task's id, the same at every replay.
-        due_at: otherwise the protocol's `due_days` after now.
-        expires_at: the close of the visit's window; reminders and escalation come no later than it.
+    `owner` (subject or arm), `number` and `step` make the task's id, the same at every replay. `due_at` is otherwise
+    the protocol's `due_days` after now. `expires_at` is the close of the visit's window: reminder and escalation come
+    no later.
     """
     rule = times[kind.value]
     due = due_at or now + timedelta(days=rule.due_days)
@@ -84,9 +84,11 @@ def passed_deadlines(tasks: Iterable[Task], now: datetime) -> list[TaskDeadline]
 
 
 def _passed(task: Task, now: datetime) -> TaskDeadline | None:
-    system = {"at": now, "who": "system", "role": Role.SYSTEM}
+    system: dict[str, Any] = {"at": now, "who": "system", "role": Role.SYSTEM}
     if task.expires_at is not None and now >= task.expires_at:
-        return f.TaskClosed(task_id=task.id, end=TaskEnd.EXPIRED, why=f"window closed {_day(task.expires_at)}", **system)
+        return f.TaskClosed(
+            task_id=task.id, end=TaskEnd.EXPIRED, why=f"window closed {_day(task.expires_at)}", **system
+        )
     if not task.escalated and now >= task.escalate_at:
         return f.TaskEscalated(task_id=task.id, why=f"no answer by {_day(task.escalate_at)}", **system)
     if not task.reminded and now >= task.due_at:

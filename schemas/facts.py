@@ -17,7 +17,7 @@ from schemas.eligibility import EligibilityVerdict
 from schemas.panel import AntigenProfile
 from schemas.problem import Problem
 from schemas.protocol import ArmKind, ProtocolReference
-from schemas.states import DltStatus, Disposition, Recommendation, Slot, Target
+from schemas.states import Disposition, DltStatus, Recommendation, Slot, Target
 from schemas.task import Task, TaskEnd
 
 
@@ -282,6 +282,7 @@ class SlotGivenBack(Fact):
 
     kind: Literal["slot_given_back"] = "slot_given_back"
     subject: str
+    occurred_on: date | None = None
 
 
 class FirstDoseReported(Fact):
@@ -297,6 +298,7 @@ class StaggerCleared(Fact):
 
     kind: Literal["stagger_cleared"] = "stagger_cleared"
     subject: str
+    occurred_on: date | None = None
 
 
 class OutcomeReported(Fact):
@@ -305,6 +307,7 @@ class OutcomeReported(Fact):
     kind: Literal["outcome_reported"] = "outcome_reported"
     subject: str
     status: DltStatus
+    occurred_on: date | None = None
 
 
 class DecisionAsked(Fact):

@@ -79,6 +79,7 @@ class SlotBack(Frozen):
     """A participant gives its slot back, or stops waiting for one."""
 
     subject: str
+    occurred_on: date
     why: str
 
 
@@ -101,6 +102,7 @@ class Outcome(Frozen):
 
     subject: str
     status: DltStatus
+    occurred_on: date
     why: str
 
 
@@ -150,7 +152,7 @@ class RegisterProtocol(Frozen):
 
 
 class Publication(Frozen):
-    """Facts in their order, for worklist, outbox, custody and read model: one transaction. None: only `next_at` moved."""
+    """Facts in their order, published in one transaction; without any, only `next_at` has moved."""
 
     study: str
     workflow_id: str

@@ -32,6 +32,11 @@ class SampleType(StrEnum):
     CTDNA = "ctDNA"
 
 
+ALL_CELLS = 100.0
+ROUNDING = 0.5
+"""Percentages are reported rounded; together they may miss 100 by this much."""
+
+
 class AntigenResult(Frozen):
     """
     One antigen in one sample.
@@ -52,9 +57,9 @@ class AntigenResult(Frozen):
             raise ValueError("give either percent_by_intensity (tissue, CTC) or detected (ctDNA)")
         cells = self.percent_by_intensity
         if cells is not None:
-            if any(not 0 <= percent <= 100 for percent in cells):
+            if any(not 0 <= percent <= ALL_CELLS for percent in cells):
                 raise ValueError(f"percentages must be 0-100, got {list(cells)}")
-            if abs(sum(cells) - 100) > 0.5:
+            if abs(sum(cells) - ALL_CELLS) > ROUNDING:
                 raise ValueError(f"percentages at 0, 1+, 2+, 3+ must add up to 100, got {sum(cells):g}")
         return self
 

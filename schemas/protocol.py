@@ -1,6 +1,7 @@
 """The protocol as data. Days count from day 0, the first infusion, unless a field says otherwise."""
 
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -34,7 +35,7 @@ class Samples(Frozen):
 
 
 class LaboratoryRule(Frozen):
-    """A cut-off for one analyte; `relaxed_maximum` holds instead of `maximum` where `relaxed_by` is true of the form."""
+    """A cut-off for one analyte; where `relaxed_by` is true of the form, `relaxed_maximum` holds."""
 
     analyte: str
     unit: str
@@ -136,12 +137,14 @@ class Arm(Frozen):
         size = 1 if self.kind is ArmKind.SINGLE else 2
         for target in self.targets:
             if len(set(target)) != size:
-                raise ValueError(f"a {self.kind} arm needs {size} different antigen(s) in each target, got {list(target)}")
+                raise ValueError(
+                    f"a {self.kind} arm needs {size} different antigen(s) in each target, got {list(target)}"
+                )
         levels = [level.level for level in self.dose_levels]
         if levels != list(range(1, len(levels) + 1)):
             raise ValueError(f"dose levels must be numbered 1, 2, 3 ..., got {levels}")
         doses = [level.million_cells for level in self.dose_levels]
-        if any(low >= high for low, high in zip(doses, doses[1:], strict=False)):
+        if any(low >= high for low, high in pairwise(doses)):
             raise ValueError(f"dose levels must ascend, got {doses}")
         if self.start_level not in levels:
             raise ValueError(f"start_level {self.start_level} is not a dose level")
@@ -221,7 +224,7 @@ class VisitKind(StrEnum):
 
 
 class Visit(Frozen):
-    """A planned visit: the task opens at `day - window_before_days` and its window closes at `day + window_after_days`."""
+    """A planned visit; its task is open from `day - window_before_days` to `day + window_after_days`."""
 
     id: str = Field(pattern=r"^[a-z0-9-]+$")
     kind: VisitKind
@@ -280,7 +283,9 @@ class Protocol(Frozen):
         if days != sorted(days) or len({visit.id for visit in self.visits}) != len(days):
             raise ValueError("visits: days must ascend and ids differ")
         if self.infusions.days[-1] > self.dlt.window_days:
-            raise ValueError(f"infusions: day {self.infusions.days[-1]} is after the DLT window of {self.dlt.window_days} days")
+            raise ValueError(
+                f"infusions: day {self.infusions.days[-1]} is after the DLT window of {self.dlt.window_days} days"
+            )
         safety = [visit.day for visit in self.visits if visit.kind is VisitKind.SAFETY]
         if self.dlt.window_days not in safety:
             raise ValueError(f"visits: the DLT window's last day, {self.dlt.window_days}, needs a safety visit")

@@ -56,6 +56,7 @@ class Slot(Frozen):
     level: int = Field(ge=1)
     million_cells: float = Field(gt=0)
     first_of_cohort: bool = Field(default=False, description="The others are dosed only after its stagger days.")
+    not_before: date | None = Field(default=None, description="The day of the latest event that opened the slot.")
 
 
 class Assignment(Frozen):
@@ -194,6 +195,7 @@ class ArmState(Frozen):
     recommendation: Recommendation | None = None
     decisions: tuple[DecisionRecord, ...] = ()
     rp2d_level: int | None = None
+    latest_on: date | None = Field(default=None, description="The latest day that a participant's fact tells.")
 
 
 class StudyArm(Frozen):

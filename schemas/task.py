@@ -27,7 +27,7 @@ class Task(Frozen):
     """
     One piece of work with its times (UTC).
 
-    `expires_at` is the close of the visit's window: afterwards an answer is refused and the schedule goes on without it.
+    `expires_at` is the close of the visit's window: then an answer is refused and the schedule goes on without it.
     """
 
     id: str = Field(description="'<subject or arm>:<number>-<step>', such as 'CN01-001:07-infusion-1'.")

@@ -14,7 +14,9 @@ from simulation.people import VirtualParticipant
 RESPONSES = ("SD", "PR", "SD", "SD", "NE")
 
 
-def answer_for(protocol: Protocol, person: VirtualParticipant, task: Mapping[str, Any], now: datetime) -> a.Answer:
+def answer_for(  # noqa: C901, PLR0911 - one case a kind of task
+    protocol: Protocol, person: VirtualParticipant, task: Mapping[str, Any], now: datetime
+) -> a.Answer:
     """Return the answer to a worklist row at the participant's present time."""
     kind, today = TaskKind(task["kind"]), now.date()
     match kind:
@@ -37,7 +39,9 @@ def answer_for(protocol: Protocol, person: VirtualParticipant, task: Mapping[str
             cells = float(task["detail"]["million_cells"]) * person.weight
             return a.InfusionGiven(started_at=now, unit_id=task["detail"]["unit"], million_cells=round(cells, 1))
         case TaskKind.CYTOKINE_COURSE:
-            return a.CytokineCourse(administered_on=(today,), million_units_per_m2=protocol.cytokine.million_units_per_m2)
+            return a.CytokineCourse(
+                administered_on=(today,), million_units_per_m2=protocol.cytokine.million_units_per_m2
+            )
         case TaskKind.SAFETY:
             return a.SafetyVisit(visited_on=today)
         case TaskKind.IMAGING:

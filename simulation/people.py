@@ -29,7 +29,7 @@ def draw_population(
 
     A story fixes what must happen ('dual', a withdrawal, a screen failure); everything else is drawn.
     """
-    chance = random.Random(seed)  # noqa: S311 - a virtual population, not a secret
+    chance = random.Random(seed)
     people = []
     for number, story in enumerate(stories, start=1):
         fixed = dict(story)
@@ -44,4 +44,3 @@ def draw_population(
         }
         people.append(VirtualParticipant.model_validate(drawn | fixed))
     return people
-

@@ -7,13 +7,12 @@ people, and lets the participant's clock go on only when nothing is left to answ
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
-
-from activities.worklist import open_tasks_of
+from activities.database import Pool
+from activities.worklist import look
 from schemas import names
 from schemas.base import Role
 from schemas.commands import (
@@ -28,7 +27,7 @@ from schemas.commands import (
 from schemas.protocol import Protocol
 from schemas.states import ParticipantState
 from simulation.answers import answer_for
-from simulation.clock import fast_forward
+from simulation.clock import Clocks
 from simulation.people import VirtualParticipant
 from workflows.doors import Doors
 
@@ -40,6 +39,8 @@ PEOPLE = {
     Role.COMMITTEE: "src-chair",
     Role.OPERATIONS: "operations-01",
 }
+LOOK_AGAIN_SECONDS = 20.0
+"""News can be lost with a connection: a site looks at its worklist now and then all the same."""
 Toxicity = Callable[[ParticipantState], Awaitable[bool]]
 
 
@@ -50,38 +51,48 @@ class News:
         """Nobody waits yet."""
         self._events: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
-    async def listen(self, dsn: str) -> asyncpg.Connection:
-        """Listen until the returned connection is closed."""
-        connection = await asyncpg.connect(dsn)
-        await connection.add_listener("trial_facts", lambda *args: self._events[args[3]].set())
-        return connection
+    def stir(self, workflow_id: str) -> None:
+        """Have somebody look again."""
+        self._events[workflow_id].set()
 
-    async def wait(self, workflow_id: str, timeout: float | None = None) -> None:
-        """Wait for news that came since the last wait, at most `timeout` seconds."""
+    async def wait(self, workflow_id: str, seconds: float) -> None:
+        """Wait for news that came since the last wait, at most so many seconds."""
         event = self._events[workflow_id]
         try:
-            await asyncio.wait_for(event.wait(), timeout)
+            await asyncio.wait_for(event.wait(), seconds)
         except TimeoutError:
             return
         event.clear()
 
-    def stir(self, workflow_id: str) -> None:
-        """Have somebody look again."""
-        self._events[workflow_id].set()
+
+class World:
+    """What virtual people share: the doors, the worklist, the news and the calendar."""
+
+    def __init__(self, doors: Doors, pool: Pool, news: News) -> None:
+        """Begin with every clock unknown."""
+        self.doors, self.pool, self.news = doors, pool, news
+        self.clocks = Clocks(doors.client)
+
+    async def bring_arm(self, arm: str, moment: datetime) -> None:
+        """Bring an arm to a moment: its committee lives on the same calendar as the participants."""
+        arm_id = names.arm_id(self.doors.study, arm)
+        standing = await self.pool.fetchval("SELECT at FROM standing WHERE workflow_id = $1", arm_id)
+        if standing is not None:
+            self.clocks.heard(arm_id, standing)
+            await self.clocks.bring_to(arm_id, moment)
 
 
 class VirtualSite:
     """One virtual site for one participant."""
 
-    def __init__(
-        self, doors: Doors, pool: asyncpg.Pool, news: News, protocol: Protocol, person: VirtualParticipant, toxicity: Toxicity
-    ) -> None:
+    def __init__(self, world: World, protocol: Protocol, person: VirtualParticipant, toxicity: Toxicity) -> None:
         """`toxicity` says whether a dosed participant will have a DLT."""
-        self._doors, self._pool, self._news, self._protocol = doors, pool, news, protocol
-        self._person, self._toxicity = person, toxicity
-        self._workflow_id = names.participant_id(doors.study, person.subject)
+        self._world, self._protocol, self._person, self._toxicity = world, protocol, person, toxicity
+        self._doors, self._pool, self._news = world.doors, world.pool, world.news
+        self._workflow_id = names.participant_id(world.doors.study, person.subject)
         self._forwarded: datetime | None = None
         self._toxicity_known = False
+        self._observed = False
 
     async def enroll(self) -> None:
         """Enrol the participant."""
@@ -98,29 +109,20 @@ class VirtualSite:
     async def live(self, until: Callable[[str], bool] = lambda stage: stage == "ended") -> None:
         """Answer everything until the participant has ended (or reached another stage)."""
         while True:
-            await self._news.wait(self._workflow_id, timeout=20)
-            standing = await self._pool.fetchrow("SELECT at, next_at FROM standing WHERE workflow_id = $1", self._workflow_id)
-            if standing is None:
+            await self._news.wait(self._workflow_id, LOOK_AGAIN_SECONDS)
+            seen = await look(self._pool, self._workflow_id)
+            if seen is None:
                 continue
-            stage = await self._stage()
-            if until(stage):
+            if until(seen.stage):
                 self._news.stir(self._workflow_id)
                 return
-            if not await self._answer_open_tasks(standing["at"]):
-                await self._let_time_pass(standing["at"], standing["next_at"])
+            now = self._world.clocks.heard(self._workflow_id, seen.at)
+            if not await self._answer(seen.tasks, now):
+                await self._let_time_pass(seen.next_at)
 
-    async def _stage(self) -> str:
-        kinds = await self._pool.fetch(
-            "SELECT kind FROM fact WHERE workflow_id = $1 AND kind IN ('participation_ended', 'assigned')", self._workflow_id
-        )
-        found = {row["kind"] for row in kinds}
-        if "participation_ended" in found:
-            return "ended"
-        return "assigned" if "assigned" in found else "screening"
-
-    async def _answer_open_tasks(self, now: datetime) -> bool:
+    async def _answer(self, tasks: Sequence[Mapping[str, Any]], now: datetime) -> bool:
         answered = False
-        for task in await open_tasks_of(self._pool, self._workflow_id):
+        for task in tasks:
             late = task["step"] in self._person.late_steps and task["urgency"] == "open"
             if late or (task["kind"] == "cytokine_course" and now < task["opened_at"] + timedelta(days=3)):
                 continue
@@ -130,15 +132,28 @@ class VirtualSite:
                 break
             await self._report_toxicity(task, now)
             answer = answer_for(self._protocol, self._person, task, now)
-            command = AnswerTask(envelope=self._envelope(Role(task["role"]), now), task_id=task["task_id"], answer=answer)
+            command = AnswerTask(
+                envelope=self._envelope(Role(task["role"]), now), task_id=task["task_id"], answer=answer
+            )
             await self._doors.answer_task(self._person.subject, command)
         return answered
 
-    async def _let_time_pass(self, at: datetime, next_at: datetime | None) -> None:
+    async def _let_time_pass(self, next_at: datetime | None) -> None:
         if next_at is None or next_at == self._forwarded:
             return
         self._forwarded = next_at
-        await fast_forward(self._doors.client, self._workflow_id, max(next_at - at, timedelta(0)))
+        await self._bring_the_arm(next_at)
+        await self._world.clocks.bring_to(self._workflow_id, next_at)
+
+    async def _bring_the_arm(self, moment: datetime) -> None:
+        if self._observed:
+            return
+        state = await self._doors.participant_state(self._person.subject)
+        if state.slot is None or not state.infusions or state.day_zero is None:
+            return
+        self._observed = state.dlt is not None
+        if (moment.date() - state.day_zero).days == self._protocol.dlt.window_days:
+            await self._world.bring_arm(state.slot.arm, moment)
 
     async def _withdraw(self, now: datetime) -> None:
         command = EndParticipation(
@@ -148,14 +163,20 @@ class VirtualSite:
         )
         await self._doors.end_participation(self._person.subject, command)
 
-    async def _report_toxicity(self, task: dict[str, Any], now: datetime) -> None:
+    async def _report_toxicity(self, task: Mapping[str, Any], now: datetime) -> None:
         if self._toxicity_known or not str(task["step"]).startswith("treatment-check-infusion-2"):
             return
         self._toxicity_known = True
-        if await self._toxicity(await self._doors.participant_state(self._person.subject)):
+        state = await self._doors.participant_state(self._person.subject)
+        if state.slot is not None and await self._toxicity(state):
+            await self._world.bring_arm(state.slot.arm, now)
             event = AdverseEvent(term="Cytokine release syndrome", grade=4, onset_on=now.date(), related=True, dlt=True)
-            command = ReportAdverseEvent(envelope=self._envelope(Role.INVESTIGATOR, now, "meets the DLT definition"), event=event)
+            command = ReportAdverseEvent(
+                envelope=self._envelope(Role.INVESTIGATOR, now, "meets the DLT definition"), event=event
+            )
             await self._doors.report_adverse_event(self._person.subject, command)
 
     def _envelope(self, role: Role, now: datetime, reason: str | None = None) -> Envelope:
-        return Envelope(person=PEOPLE[role], role=role, site=self._person.subject.split("-")[0], time=now, reason=reason)
+        return Envelope(
+            person=PEOPLE[role], role=role, site=self._person.subject.split("-")[0], time=now, reason=reason
+        )

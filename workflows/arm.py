@@ -1,6 +1,5 @@
 """One arm's 3+3 escalation: slots, outcomes, the committee's decision (architecture, 'How data flows')."""
 
-import asyncio
 from datetime import datetime
 
 from temporalio import workflow
@@ -20,12 +19,12 @@ with workflow.unsafe.imports_passed_through():
     from decisions.tasks import next_deadline, passed_deadlines, plan_task
     from schemas import facts as f
     from schemas import messages as m
+    from schemas import names
     from schemas.base import Role
     from schemas.commands import Accepted, Decide, DecisionAction
     from schemas.problem import Problem
     from schemas.states import ArmState, ArmStatus, Slot
     from schemas.task import TaskEnd, TaskKind
-    from schemas import names
     from workflows.journal import Journal, now, person, problem_error, system
     from workflows.logs import workflow_log
     from workflows.outbound import tell
@@ -57,7 +56,7 @@ class ArmWorkflow:
         return self._journal.state
 
     @workflow.run
-    async def run(self, start: m.ArmStart) -> None:
+    async def run(self, start: m.ArmStart) -> None:  # noqa: ARG002 - taken in __init__
         """Serve one cohort up to its decision; then continue as new. A closed arm still answers and still counts."""
         while True:
             for fact in passed_deadlines(self._state.tasks.values(), now()):
@@ -75,24 +74,32 @@ class ArmWorkflow:
         while (subject := next_subject(self._start.escalation, self._state)) is not None:
             state = self._state
             level = self._start.arm.dose_levels[state.level - 1]
-            first = not any(record.cohort == state.cohort and record.state != "not_evaluable" for record in state.slots)
             slot = Slot(
                 arm=state.arm,
                 cohort=state.cohort,
                 level=level.level,
                 million_cells=level.million_cells,
-                first_of_cohort=first and self._start.escalation.stagger_days > 0,
+                first_of_cohort=self._start.escalation.stagger_days > 0 and not state.stagger_cleared,
+                not_before=state.latest_on,
             )
             why = f"cohort {state.cohort}, dose level {level.level}: {level.million_cells:g} million cells"
             self._journal.record(f.SlotGiven(subject=subject, slot=slot, **system(why)))
             self._tell_participant(subject, "grant_slot", m.SlotGrant(slot=slot, why=why))
 
     def _ask_committee_if_due(self) -> None:
-        if self._state.recommendation is not None or not decision_due(self._start.escalation, self._state):
+        asked = self._state.status is ArmStatus.DECISION_DUE
+        if not asked and not decision_due(self._start.escalation, self._state):
             return
         recommendation = recommend(self._start.escalation, self._start.arm, self._state)
+        if recommendation == self._state.recommendation:
+            return
+        for task in list(self._state.tasks.values()):
+            why = "the recommendation changed: an outcome came in after the committee was asked"
+            self._journal.record(f.TaskClosed(task_id=task.id, end=TaskEnd.CANCELLED, **system(why)))
         cohort = self._state.cohort
-        self._journal.record(f.DecisionAsked(cohort=cohort, recommendation=recommendation, **system(recommendation.why)))
+        self._journal.record(
+            f.DecisionAsked(cohort=cohort, recommendation=recommendation, **system(recommendation.why))
+        )
         task = plan_task(
             {TaskKind.COMMITTEE_DECISION.value: self._start.decision_task},
             kind=TaskKind.COMMITTEE_DECISION,
@@ -128,7 +135,7 @@ class ArmWorkflow:
         timeout = None if wake is None else max(0.001, (wake - workflow.now()).total_seconds() + 0.001)
         try:
             await workflow.wait_condition(stirred, timeout=timeout)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             return
 
     # ------------------------------------------------------------------ news to others
@@ -161,29 +168,37 @@ class ArmWorkflow:
         self._journal.record(f.SlotRequested(subject=request.subject, **system("assigned to this arm")))
         for scope in self._state.holds:
             self._tell_participant(
-                request.subject, "change_hold", m.HoldChange(scope=scope, held=True, who="system", why=f"{scope} is held")
+                request.subject,
+                "change_hold",
+                m.HoldChange(scope=scope, held=True, who="system", why=f"{scope} is held"),
             )
 
     @workflow.signal
     def take_slot_back(self, back: m.SlotBack) -> None:
         """A participant leaves before dosing."""
-        self._journal.record(f.SlotGivenBack(subject=back.subject, **system(back.why)))
+        self._journal.record(f.SlotGivenBack(subject=back.subject, occurred_on=back.occurred_on, **system(back.why)))
 
     @workflow.signal
     def report_first_dose(self, dose: m.FirstDose) -> None:
         """A participant of the cohort was dosed."""
-        self._journal.record(f.FirstDoseReported(subject=dose.subject, infused_on=dose.infused_on, **system("first infusion")))
+        self._journal.record(
+            f.FirstDoseReported(subject=dose.subject, infused_on=dose.infused_on, **system("first infusion"))
+        )
 
     @workflow.signal
     def clear_stagger(self, done: m.StaggerDone) -> None:
         """The cohort's first participant was observed long enough."""
         why = f"first participant of the cohort observed until {done.observed_until}"
-        self._journal.record(f.StaggerCleared(subject=done.subject, **system(why)))
+        self._journal.record(f.StaggerCleared(subject=done.subject, occurred_on=done.observed_until, **system(why)))
 
     @workflow.signal
     def report_outcome(self, outcome: m.Outcome) -> None:
         """A participant's DLT outcome."""
-        self._journal.record(f.OutcomeReported(subject=outcome.subject, status=outcome.status, **system(outcome.why)))
+        self._journal.record(
+            f.OutcomeReported(
+                subject=outcome.subject, status=outcome.status, occurred_on=outcome.occurred_on, **system(outcome.why)
+            )
+        )
 
     @workflow.signal
     def change_hold(self, change: m.HoldChange) -> None:
@@ -203,16 +218,16 @@ class ArmWorkflow:
         problem = checks.wrong_role("envelope.role", envelope.role, Role.COMMITTEE) or self._problem(command)
         if problem is not None:
             raise self._journal.refuse(envelope, "decide", problem)
-        state, recommended = self._state, self._state.recommendation
+        state = self._state
+        recommended = recommend(self._start.escalation, self._start.arm, state)
         level = resulting_level(self._start.escalation, self._start.arm, state, command.action, command.level)
-        action = recommended.action if recommended is not None else command.action
         accepted = self._journal.record(
             f.Decided(
                 cohort=state.cohort,
                 from_level=state.level,
                 action=command.action,
                 level=level,
-                recommended=action,
+                recommended=recommended.action,
                 **person(envelope, "as the rule recommends"),
             )
         )

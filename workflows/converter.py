@@ -11,7 +11,7 @@ from temporalio.converter import CompositePayloadConverter, DataConverter, JSONP
 class LeanJSONPayloadConverter(PydanticJSONPlainPayloadConverter):
     """Leave out fields that are None: their default says the same."""
 
-    def to_payload(self, value: Any) -> temporalio.api.common.v1.Payload | None:
+    def to_payload(self, value: Any) -> temporalio.api.common.v1.Payload | None:  # noqa: ANN401 - any value
         """See base class."""
         return temporalio.api.common.v1.Payload(
             metadata={"encoding": self.encoding.encode()}, data=to_json(value, exclude_none=True)
@@ -25,7 +25,12 @@ class LeanPayloadConverter(CompositePayloadConverter):
         """Replace the JSON converter, keep the others."""
         kept = PydanticPayloadConverter().converters.values()
         lean = LeanJSONPayloadConverter()
-        super().__init__(*(lean if isinstance(c, (PydanticJSONPlainPayloadConverter, JSONPlainPayloadConverter)) else c for c in kept))
+        super().__init__(
+            *(
+                lean if isinstance(c, (PydanticJSONPlainPayloadConverter, JSONPlainPayloadConverter)) else c
+                for c in kept
+            )
+        )
 
 
 DATA_CONVERTER = DataConverter(payload_converter_class=LeanPayloadConverter)

@@ -115,9 +115,10 @@ class Doors:
         update_id = uuid.uuid4().hex
         for attempt in range(NOT_READY_ATTEMPTS):
             try:
-                return await self.client.get_workflow_handle(workflow_id).execute_update(
+                accepted: c.Accepted = await self.client.get_workflow_handle(workflow_id).execute_update(
                     update, command, id=f"{update_id}-{attempt}", result_type=c.Accepted
                 )
+                return accepted
             except WorkflowUpdateFailedError as failed:
                 error = refusal(failed)
                 if error is None:
@@ -130,10 +131,16 @@ class Doors:
         raise UnknownError(f"{workflow_id} did not become ready")
 
     async def _ask(self, workflow_id: str, query: str, kind: type[Model]) -> Model:
-        try:
-            return await self.client.get_workflow_handle(workflow_id).query(query, result_type=kind)
-        except RPCError as error:
-            raise self._unknown(workflow_id, error) from None
+        for _ in range(NOT_READY_ATTEMPTS):
+            try:
+                answer: Model = await self.client.get_workflow_handle(workflow_id).query(query, result_type=kind)
+                return answer
+            except RPCError as error:
+                # A run that was just continued as new cannot be asked before its first workflow task.
+                if error.status is not RPCStatusCode.FAILED_PRECONDITION:
+                    raise self._unknown(workflow_id, error) from None
+                await asyncio.sleep(NOT_READY_PAUSE_SECONDS)
+        raise UnknownError(f"{workflow_id} did not become ready")
 
     def _unknown(self, workflow_id: str, error: RPCError) -> Exception:
         if error.status is not RPCStatusCode.NOT_FOUND:

@@ -1,20 +1,20 @@
 """A workflow's facts: recorded in memory, folded into state, and published before the workflow waits."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+from schemas import names
 from schemas.base import Role
 from schemas.commands import Accepted, Envelope
-from schemas.facts import Refused
+from schemas.facts import AnyFact, Refused
 from schemas.messages import Publication
 from schemas.problem import Problem
-from schemas import names
 from workflows import policies
-
 
 State = TypeVar("State")
 SomeFact = TypeVar("SomeFact")
@@ -39,6 +39,8 @@ class Journal(Generic[State, SomeFact]):
         self._apply = apply
         self._unpublished: list[SomeFact] = []
         self._announced: datetime | None = None
+        # Two publishers at once would publish the same facts in one history twice.
+        self._publishing = asyncio.Lock()
 
     @property
     def unpublished(self) -> bool:
@@ -71,27 +73,35 @@ class Journal(Generic[State, SomeFact]):
 
         A crash after the transaction publishes the same facts again; the ledger passes over what it has.
         """
-        while self._unpublished or next_at != self._announced:
-            self._announced = next_at
-            batch = tuple(self._unpublished)
-            publication = Publication.model_construct(
-                study=self._study,
-                workflow_id=workflow.info().workflow_id,
-                run_id=workflow.info().run_id,
-                owner=self._owner,
-                first_sequence=self.sequence - len(batch) + 1,
-                facts=batch,
-                at=now(),
-                next_at=next_at,
-            )
-            await workflow.execute_local_activity(
-                names.PUBLISH_FACTS,
-                publication,
-                start_to_close_timeout=policies.PUBLISH_START_TO_CLOSE,
-                retry_policy=policies.DATABASE_RETRY,
-                local_retry_threshold=policies.PUBLISH_LOCAL_RETRY_THRESHOLD,
-            )
-            del self._unpublished[: len(batch)]
+        async with self._publishing:
+            while self._unpublished or next_at != self._announced:
+                self._announced = next_at
+                await self._publish_batch(tuple(self._unpublished))
+
+    async def publish_before_leaving(self) -> None:
+        """Publish before awaiting something else than people or time: nobody may see an answered task meanwhile."""
+        if self._unpublished:
+            await self.publish(None)
+
+    async def _publish_batch(self, batch: tuple[SomeFact, ...]) -> None:
+        publication = Publication.model_construct(
+            study=self._study,
+            workflow_id=workflow.info().workflow_id,
+            run_id=workflow.info().run_id,
+            owner=self._owner,
+            first_sequence=self.sequence - len(self._unpublished) + 1,
+            facts=cast("tuple[AnyFact, ...]", batch),
+            at=now(),
+            next_at=self._announced,
+        )
+        await workflow.execute_local_activity(
+            names.PUBLISH_FACTS,
+            publication,
+            start_to_close_timeout=policies.PUBLISH_START_TO_CLOSE,
+            retry_policy=policies.DATABASE_RETRY,
+            local_retry_threshold=policies.PUBLISH_LOCAL_RETRY_THRESHOLD,
+        )
+        del self._unpublished[: len(batch)]
 
 
 def now() -> datetime:

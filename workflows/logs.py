@@ -6,7 +6,7 @@ import structlog
 from temporalio import workflow
 
 
-def workflow_log(study: str, owner: str) -> Any:
+def workflow_log(study: str, owner: str) -> Any:  # noqa: ANN401 - structlog's loggers are proxies
     """Return a logger bound to this workflow's ids; `owner` is the subject, the arm or the study."""
     info = workflow.info()
     return structlog.wrap_logger(

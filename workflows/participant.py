@@ -1,6 +1,5 @@
 """One participant, from consent to end of study (architecture, 'How data flows')."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -18,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from decisions.treatment import failed_treatment_criteria
     from schemas import facts as f
     from schemas import messages as m
+    from schemas import names
     from schemas.answers import InfusionGiven, TreatmentCheck
     from schemas.bank import UnitMatch, UnitRequest
     from schemas.commands import Accepted, AnswerTask, EndParticipation, EndReason, ReportAdverseEvent
@@ -25,7 +25,6 @@ with workflow.unsafe.imports_passed_through():
     from schemas.protocol import Protocol, Visit, VisitKind
     from schemas.states import Disposition, DltStatus, ParticipantState
     from schemas.task import Task, TaskEnd, TaskKind
-    from schemas import names
     from workflows import policies
     from workflows.journal import Journal, now, person, problem_error, system
     from workflows.logs import workflow_log
@@ -180,7 +179,10 @@ class ParticipantWorkflow:
             raise ScheduleEndedError(Disposition.SCREEN_FAILURE, result.why)
         self._journal.record(
             f.Assigned(
-                arm=result.choice.arm, arm_kind=result.choice.arm_kind, target=result.choice.target, **system(result.why)
+                arm=result.choice.arm,
+                arm_kind=result.choice.arm_kind,
+                target=result.choice.target,
+                **system(result.why),
             )
         )
 
@@ -192,14 +194,18 @@ class ParticipantWorkflow:
         assignment, slot = self._state.assignment, self._state.slot
         if assignment is None or slot is None:
             return False
+        if slot.not_before is not None:
+            await self._until(_start_of(slot.not_before))
         day_zero = self._earliest_day_zero()
-        last = day_zero + timedelta(days=self._rules.infusions.days[-1] + self._rules.infusions.window_after_days)
+        latest = self._rules.infusions.days[-1] + self._rules.infusions.window_after_days
+        last = day_zero + timedelta(days=latest + self._rules.lymphodepletion.window_after_days)
         request = UnitRequest(
             target=assignment.target,
             million_cells=slot.million_cells,
             count=len(self._rules.infusions.days),
             last_infusion_on=last,
         )
+        await self._journal.publish_before_leaving()
         match = await workflow.execute_activity(
             names.RESERVE_UNITS,
             m.ReserveUnits(
@@ -217,7 +223,8 @@ class ParticipantWorkflow:
             return False
         ids, lots = tuple(u.unit_id for u in match.units), tuple(sorted({u.lot for u in match.units}))
         self._journal.record(f.ProductReserved(units=ids, lots=lots, **system(match.reason)))
-        why = f"lymphodepletion starts {self._rules.lymphodepletion.earliest_days_after_reservation} days after reservation"
+        days = self._rules.lymphodepletion.earliest_days_after_reservation
+        why = f"lymphodepletion starts {days} days after reservation"
         self._journal.record(f.DayZeroPlanned(day_zero=day_zero, **system(why)))
         return True
 
@@ -232,7 +239,9 @@ class ParticipantWorkflow:
         starts = self._day(rule.days[0])
         closes = starts + timedelta(days=rule.window_after_days)
         if not self._state.lymphodepletion_on and not await self._cleared("lymphodepletion", starts, closes):
-            raise ScheduleEndedError(Disposition.NOT_TREATED, "the treatment criteria were not met in time for lymphodepletion")
+            raise ScheduleEndedError(
+                Disposition.NOT_TREATED, "the treatment criteria were not met in time for lymphodepletion"
+            )
         for number, offset in enumerate(rule.days, start=1):
             step = f"lymphodepletion-{number}"
             await self._until(self._day(offset))
@@ -248,14 +257,16 @@ class ParticipantWorkflow:
             if not given:
                 self._skip(step, "lymphodepletion was not given within its window")
             elif number == 1:
-                self._move_day_zero(self._state.lymphodepletion_on[0] - timedelta(days=offset), "lymphodepletion started on another day")
+                self._move_day_zero(
+                    self._state.lymphodepletion_on[0] - timedelta(days=offset), "lymphodepletion started on another day"
+                )
 
     async def _infuse(self) -> None:
         for number, offset in enumerate(self._rules.infusions.days, start=1):
             step = f"infusion-{number}"
             if step in self._state.infusion_steps or step in self._state.skipped:
                 continue
-            if self._state.treatment_stopped or self._state.dlt is not None:
+            if self._treatment_is_over():
                 self._skip(step, "treatment has stopped")
                 continue
             await self._infusion(number, step, self._day(offset))
@@ -265,16 +276,22 @@ class ParticipantWorkflow:
     async def _infusion(self, number: int, step: str, planned: datetime) -> None:
         closes = planned + timedelta(days=self._rules.infusions.window_after_days)
         await self._until(planned)
-        while now() < closes:
+        while now() < closes and not self._treatment_is_over():
             if not await self._cleared(step, planned, closes):
                 break
-            if await self._give(number, step, closes):
+            if not self._must_not_infuse() and await self._give(number, step, closes):
                 return
-            if self._state.dlt is not None:
-                break
         if number == 1:
             raise ScheduleEndedError(Disposition.NOT_TREATED, "the first infusion could not be given within its window")
-        self._skip(step, "the infusion could not be given within its window")
+        over = (
+            "treatment has stopped"
+            if self._treatment_is_over()
+            else "the infusion could not be given within its window"
+        )
+        self._skip(step, over)
+
+    def _treatment_is_over(self) -> bool:
+        return self._state.treatment_stopped or self._state.dlt is not None
 
     async def _give(self, number: int, step: str, closes: datetime) -> bool:
         slot = self._state.slot
@@ -284,7 +301,9 @@ class ParticipantWorkflow:
         task = self._open(TaskKind.INFUSION, step, f"Infuse CAR-NK dose {number}", expires_at=closes, detail=detail)
         await self._wait(lambda: task.id in self._state.closed or self._must_not_infuse())
         if task.id not in self._state.closed:
-            self._cancel(task, "an infusion may not start now: " + (", ".join(self._state.holds) or "treatment has stopped"))
+            self._cancel(
+                task, "an infusion may not start now: " + (", ".join(self._state.holds) or "treatment has stopped")
+            )
             return False
         if self._state.closed[task.id] is not TaskEnd.ANSWERED:
             return False
@@ -301,7 +320,11 @@ class ParticipantWorkflow:
             closes = _start_of(given_on) + timedelta(days=rule.window_days)
             detail = {"agent": rule.agent, "million_units_per_m2": f"{rule.million_units_per_m2:g}"}
             self._open_once(
-                TaskKind.CYTOKINE_COURSE, f"cytokine-course-{number}", "Give the cytokine course", expires_at=closes, detail=detail
+                TaskKind.CYTOKINE_COURSE,
+                f"cytokine-course-{number}",
+                "Give the cytokine course",
+                expires_at=closes,
+                detail=detail,
             )
 
     def _must_not_infuse(self) -> bool:
@@ -310,12 +333,14 @@ class ParticipantWorkflow:
     async def _cleared(self, step: str, planned: datetime, closes: datetime) -> bool:
         """Re-check the treatment criteria, again and again while the window lasts; wait while on hold."""
         attempt = 1 + sum(step_of(task_id).startswith(f"treatment-check-{step}.") for task_id in self._state.closed)
-        while now() < closes and not self._state.treatment_stopped and self._state.dlt is None:
+        while now() < closes and not self._treatment_is_over():
             if self._state.on_hold() and not await self._wait(lambda: not self._state.on_hold(), closes):
                 return False
             due = max(planned, now() + timedelta(days=1))
             check = f"treatment-check-{step}.{attempt}"
-            if not await self._ask(TaskKind.TREATMENT_CHECK, check, f"Check the criteria before {step}", due_at=due, expires_at=closes):
+            if not await self._ask(
+                TaskKind.TREATMENT_CHECK, check, f"Check the criteria before {step}", due_at=due, expires_at=closes
+            ):
                 return False
             if self._state.last_check_go:
                 return True
@@ -331,10 +356,12 @@ class ParticipantWorkflow:
             closes = self._day(visit.day + visit.window_after_days + 1)
             await self._until(opens)
             kind, due = TaskKind(visit.kind.value), self._day(visit.day + 1)
-            if not await self._ask(kind, visit.id, f"Visit {visit.id} (day {visit.day})", due_at=due, expires_at=closes):
+            if not await self._ask(
+                kind, visit.id, f"Visit {visit.id} (day {visit.day})", due_at=due, expires_at=closes
+            ):
                 self._skip(visit.id, "the visit's window closed without an answer")
             if self._ends_dlt_window(visit) and self._state.dlt is None:
-                await self._judge_dlt(window_complete=True)
+                await self._judge_dlt(window_complete=self._ended(visit.id) is TaskEnd.ANSWERED)
             await self._continue_as_new_if_due()
 
     def _ends_dlt_window(self, visit: Visit) -> bool:
@@ -349,7 +376,9 @@ class ParticipantWorkflow:
         if self._state.slot is not None and self._state.dlt is None:
             await self._judge_dlt(window_complete=False)
         elif self._state.assignment is not None and self._state.slot is None:
-            await self._tell_arm("take_slot_back", m.SlotBack(subject=self._state.subject, why=reason))
+            await self._tell_arm(
+                "take_slot_back", m.SlotBack(subject=self._state.subject, occurred_on=now().date(), why=reason)
+            )
         self._journal.record(f.ParticipationEnded(disposition=disposition, **system(reason)))
         await self._journal.publish()
         done = m.SubjectDone(subject=self._state.subject, disposition=disposition, reason=reason)
@@ -363,7 +392,9 @@ class ParticipantWorkflow:
 
     async def _screening_task(self, kind: TaskKind, step: str, title: str) -> None:
         if not await self._ask(kind, step, title, expires_at=self._screening_closes()):
-            raise ScheduleEndedError(Disposition.SCREEN_FAILURE, f"the screening window closed before {step} was answered")
+            raise ScheduleEndedError(
+                Disposition.SCREEN_FAILURE, f"the screening window closed before {step} was answered"
+            )
 
     def _screening_closes(self) -> datetime:
         return _start_of(self._state.consent_signed_on) + timedelta(days=self._rules.screening_window_days + 1)
@@ -371,13 +402,16 @@ class ParticipantWorkflow:
     async def _judge_dlt(self, *, window_complete: bool) -> None:
         judged = judge_dlt(self._rules.dlt, len(self._rules.infusions.days), self._state, window_complete)
         if judged is None:
-            judged = DltStatus.NOT_EVALUABLE, "participation ended before the window closed"
+            judged = DltStatus.NOT_EVALUABLE, "the safety follow-up of the DLT window was not completed"
         status, why = judged
         self._journal.record(f.DltJudged(status=status, **system(why)))
-        await self._tell_arm("report_outcome", m.Outcome(subject=self._state.subject, status=status, why=why))
+        outcome = m.Outcome(subject=self._state.subject, status=status, occurred_on=now().date(), why=why)
+        await self._tell_arm("report_outcome", outcome)
 
     async def _return_slot(self, why: str) -> None:
-        await self._tell_arm("take_slot_back", m.SlotBack(subject=self._state.subject, why=why))
+        await self._tell_arm(
+            "take_slot_back", m.SlotBack(subject=self._state.subject, occurred_on=now().date(), why=why)
+        )
         self._journal.record(f.SlotReturned(**system(why)))
 
     def _return_product(self, why: str) -> None:
@@ -495,7 +529,10 @@ class ParticipantWorkflow:
             finished = done()
             if finished or (until is not None and now() >= until):
                 return finished
-            wake = min((moment for moment in (until, next_deadline(self._state.tasks.values()), self._stagger_at()) if moment), default=None)
+            wake = min(
+                (moment for moment in (until, next_deadline(self._state.tasks.values()), self._stagger_at()) if moment),
+                default=None,
+            )
             await self._journal.publish(wake)
             await self._pause(done, wake)
 
@@ -509,7 +546,7 @@ class ParticipantWorkflow:
         timeout = None if wake is None else max(timedelta(seconds=1), wake - workflow.now() + timedelta(milliseconds=1))
         try:
             await workflow.wait_condition(stirred, timeout=timeout)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             return
 
     def _leave_if_ended(self) -> None:
@@ -524,11 +561,18 @@ class ParticipantWorkflow:
 
     async def _tell_arm(self, signal: str, message: object) -> None:
         if self._state.assignment is not None:
+            await self._journal.publish_before_leaving()
             await tell(names.arm_id(self._state.study, self._state.assignment.arm), signal, message)
 
     def _stagger_at(self) -> datetime | None:
         slot = self._state.slot
-        if slot is None or not slot.first_of_cohort or self._stagger_reported or not self._state.infusions or self._state.dlt:
+        if (
+            slot is None
+            or not slot.first_of_cohort
+            or self._stagger_reported
+            or not self._state.infusions
+            or self._state.dlt
+        ):
             return None
         return self._day(self._rules.escalation.stagger_days)
 
@@ -582,7 +626,14 @@ class ParticipantWorkflow:
                 raise problem_error(problem)
 
     def _judge_treatment(self, step: str, check: TreatmentCheck) -> None:
-        failed = failed_treatment_criteria(self._rules, check, before_lymphodepletion="lymphodepletion" in step)
+        form = self._state.eligibility_form
+        failed = failed_treatment_criteria(
+            self._rules,
+            check,
+            before_lymphodepletion="lymphodepletion" in step,
+            liver_metastases=form.liver_metastases if form else None,
+            gilbert_syndrome=form.gilbert_syndrome if form else None,
+        )
         why = "; ".join(failed) or "all treatment criteria are met"
         self._journal.record(f.TreatmentChecked(step=step, go=not failed, failed=failed, **system(why)))
 
@@ -616,7 +667,9 @@ class ParticipantWorkflow:
         if problem is not None:
             raise self._journal.refuse(command.envelope, "end_participation", problem)
         return self._journal.record(
-            f.EndRequested(reason=command.reason, occurred_on=command.occurred_on, **person(command.envelope, command.reason))
+            f.EndRequested(
+                reason=command.reason, occurred_on=command.occurred_on, **person(command.envelope, command.reason)
+            )
         )
 
     @end_participation.validator

@@ -10,13 +10,13 @@ with workflow.unsafe.imports_passed_through():
     from decisions import study as folds
     from schemas import facts as f
     from schemas import messages as m
+    from schemas import names
     from schemas.base import Role
     from schemas.commands import Accepted, Enroll, Envelope, Hold, LiftHold, StartStudy
     from schemas.problem import Problem, ProblemType
     from schemas.protocol import Arm, Protocol, ProtocolReference
     from schemas.states import StudyState
     from schemas.task import TaskKind
-    from schemas import names
     from workflows import policies
     from workflows.journal import Journal, person, problem_error, system
     from workflows.logs import workflow_log
@@ -32,9 +32,7 @@ class StudyWorkflow:
     @workflow.init
     def __init__(self, start: StartStudy, continued: m.StudyContinued | None = None) -> None:
         """Take the whole state, so that an update that arrives before `run` finds it."""
-        started = f.StudyStarted(
-            study=start.study, protocol=start.reference, **person(start.envelope, "study start")
-        )
+        started = f.StudyStarted(study=start.study, protocol=start.reference, **person(start.envelope, "study start"))
         self._protocol: Protocol = start.protocol
         self._reference: ProtocolReference = start.reference
         self._journal: Journal[StudyState, f.StudyFact] = Journal(
@@ -56,7 +54,7 @@ class StudyWorkflow:
         return self._journal.state
 
     @workflow.run
-    async def run(self, start: StartStudy, continued: m.StudyContinued | None = None) -> None:
+    async def run(self, start: StartStudy, continued: m.StudyContinued | None = None) -> None:  # noqa: ARG002
         """Run for as long as the study does."""
         if not self._ready:
             await self._register_protocol()
@@ -245,9 +243,7 @@ class StudyWorkflow:
     @workflow.signal
     def report_subject_done(self, done: m.SubjectDone) -> None:
         """A participant reached a final state."""
-        self._journal.record(
-            f.SubjectEnded(subject=done.subject, disposition=done.disposition, **system(done.reason))
-        )
+        self._journal.record(f.SubjectEnded(subject=done.subject, disposition=done.disposition, **system(done.reason)))
 
     @workflow.signal
     def report_arm_news(self, news: m.ArmNews) -> None:

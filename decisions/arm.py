@@ -1,0 +1,246 @@
+"""An arm's state as a fold over facts: the workflow, the read model and the auditor share it."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import assert_never
+
+from decisions.escalation import closes_arm, tally
+from schemas import facts as f
+from schemas.commands import DecisionAction
+from schemas.protocol import Arm
+from schemas.states import ArmState, ArmStatus, DecisionRecord, DltStatus, SlotRecord, SlotState
+from schemas.task import Task
+
+_SlotFact = f.SlotRequested | f.SlotGiven | f.SlotGivenBack | f.FirstDoseReported | f.StaggerCleared | f.OutcomeReported
+_TaskFact = f.TaskOpened | f.TaskReminded | f.TaskEscalated | f.TaskClosed
+_DecisionFact = f.DecisionAsked | f.Decided | f.ArmClosed
+_HoldFact = f.HoldPlaced | f.HoldLifted
+
+
+def open_arm(study: str, arm: Arm, fact: f.ArmOpened) -> ArmState:
+    """Begin an arm's state with its first fact: cohort 1 at the fact's dose level, nobody treated."""
+    return ArmState(study=study, arm=arm.id, level=fact.level)
+
+
+def apply_arm(state: ArmState, fact: f.ArmFact) -> ArmState:
+    """
+    Return the arm's state after one more fact.
+
+    Slots belong to a cohort and a dose level and are kept for ever. Which slots may be given and what may be decided
+    is not judged here but in `decisions.escalation` (domain rules, section 4).
+    """
+    match fact:
+        case f.ArmOpened() | f.Refused():
+            return state
+        case (
+            f.SlotRequested()
+            | f.SlotGiven()
+            | f.SlotGivenBack()
+            | f.FirstDoseReported()
+            | f.StaggerCleared()
+            | f.OutcomeReported()
+        ):
+            return _dated(state, _apply_slot(state, fact), fact)
+        case f.TaskOpened() | f.TaskReminded() | f.TaskEscalated() | f.TaskClosed():
+            return _apply_task(state, fact)
+        case f.DecisionAsked() | f.Decided() | f.ArmClosed():
+            return _apply_decision(state, fact)
+        case f.HoldPlaced() | f.HoldLifted():
+            return _apply_hold(state, fact)
+        case _:
+            assert_never(fact)
+
+
+def _dated(before: ArmState, state: ArmState, fact: _SlotFact) -> ArmState:
+    # Participants' facts carry their own days: a slot that such a fact opens cannot be used before that day.
+    if state == before:
+        return state
+    match fact:
+        case f.FirstDoseReported():
+            day: date | None = fact.infused_on
+        case f.SlotGivenBack() | f.StaggerCleared() | f.OutcomeReported():
+            day = fact.occurred_on
+        case _:
+            day = None
+    if day is None or (state.latest_on is not None and day <= state.latest_on):
+        return state
+    return state.model_copy(update={"latest_on": day})
+
+
+def _apply_slot(state: ArmState, fact: _SlotFact) -> ArmState:
+    match fact:
+        case f.SlotRequested():
+            return _wait(state, fact.subject)
+        case f.SlotGiven():
+            return _give(state, fact)
+        case f.SlotGivenBack():
+            return _change_slot(_leave_queue(state, fact.subject), fact.subject, _given_back)
+        case f.FirstDoseReported():
+            return _change_slot(state, fact.subject, lambda slot: _dosed(slot, fact))
+        case f.StaggerCleared():
+            return _clear_stagger(state, fact.subject)
+        case f.OutcomeReported():
+            return _change_slot(state, fact.subject, lambda slot: _judged(slot, fact.status))
+        case _:
+            assert_never(fact)
+
+
+def _wait(state: ArmState, subject: str) -> ArmState:
+    slot = _latest_slot(state, subject)
+    # A request that arrives again must not lead to a second slot; who left undosed may ask anew.
+    served = slot is not None and (slot.state is not SlotState.NOT_EVALUABLE or slot.first_infused_on is not None)
+    if subject in state.queue or served:
+        return state
+    return state.model_copy(update={"queue": (*state.queue, subject)})
+
+
+def _give(state: ArmState, fact: f.SlotGiven) -> ArmState:
+    slot = SlotRecord(subject=fact.subject, cohort=fact.slot.cohort, level=fact.slot.level, state=SlotState.GIVEN)
+    return _leave_queue(state, fact.subject).model_copy(update={"slots": (*state.slots, slot)})
+
+
+def _given_back(slot: SlotRecord) -> SlotRecord:
+    # Only an undosed slot can go back: a dosed participant stays in the cohort's account until the outcome.
+    if slot.state is not SlotState.GIVEN:
+        return slot
+    return slot.model_copy(update={"state": SlotState.NOT_EVALUABLE})
+
+
+def _dosed(slot: SlotRecord, fact: f.FirstDoseReported) -> SlotRecord:
+    # An outcome may be reported before the dose: the date still shows that the participant was treated.
+    state = SlotState.DOSED if slot.state is SlotState.GIVEN else slot.state
+    return slot.model_copy(update={"state": state, "first_infused_on": slot.first_infused_on or fact.infused_on})
+
+
+def _judged(slot: SlotRecord, status: DltStatus) -> SlotRecord:
+    # An outcome stands, but for a DLT that is found later (domain rules, section 3); a DLT is never taken back.
+    pending = slot.state in (SlotState.GIVEN, SlotState.DOSED)
+    if not pending and status is not DltStatus.DLT:
+        return slot
+    return slot.model_copy(update={"state": SlotState(status.value)})
+
+
+def _clear_stagger(state: ArmState, subject: str) -> ArmState:
+    slot = _latest_slot(state, subject)
+    # News of an earlier cohort's first participant must not let the present cohort's others be dosed.
+    if slot is None or (slot.cohort, slot.level) != (state.cohort, state.level):
+        return state
+    return state.model_copy(update={"stagger_cleared": True})
+
+
+def _leave_queue(state: ArmState, subject: str) -> ArmState:
+    return state.model_copy(update={"queue": tuple(waiting for waiting in state.queue if waiting != subject)})
+
+
+def _latest_slot(state: ArmState, subject: str) -> SlotRecord | None:
+    return next((slot for slot in reversed(state.slots) if slot.subject == subject), None)
+
+
+def _change_slot(state: ArmState, subject: str, change: Callable[[SlotRecord], SlotRecord]) -> ArmState:
+    latest = _latest_slot(state, subject)
+    slots = tuple(change(slot) if slot is latest else slot for slot in state.slots)
+    return state.model_copy(update={"slots": slots})
+
+
+def _apply_task(state: ArmState, fact: _TaskFact) -> ArmState:
+    match fact:
+        case f.TaskOpened():
+            tasks = state.tasks | {fact.task.id: fact.task}
+            return state.model_copy(update={"tasks": tasks, "tasks_opened": state.tasks_opened + 1})
+        case f.TaskReminded():
+            return _mark_task(state, fact.task_id, {"reminded": True})
+        case f.TaskEscalated():
+            return _mark_task(state, fact.task_id, {"reminded": True, "escalated": True})
+        case f.TaskClosed():
+            tasks = {key: task for key, task in state.tasks.items() if key != fact.task_id}
+            closed = state.closed_tasks | {fact.task_id: fact.end}
+            return state.model_copy(update={"tasks": tasks, "closed_tasks": closed})
+        case _:
+            assert_never(fact)
+
+
+def _mark_task(state: ArmState, task_id: str, marks: dict[str, bool]) -> ArmState:
+    marked: dict[str, Task] = {
+        key: task.model_copy(update=marks) if key == task_id else task for key, task in state.tasks.items()
+    }
+    return state.model_copy(update={"tasks": marked})
+
+
+def _apply_decision(state: ArmState, fact: _DecisionFact) -> ArmState:
+    match fact:
+        case f.DecisionAsked():
+            asked = {"status": ArmStatus.DECISION_DUE, "recommendation": fact.recommendation}
+            return state.model_copy(update=asked)
+        case f.Decided():
+            return _decide(state, fact)
+        case f.ArmClosed():
+            closed = {"status": ArmStatus.CLOSED, "rp2d_level": fact.rp2d_level, "queue": ()}
+            return state.model_copy(update=closed)
+        case _:
+            assert_never(fact)
+
+
+def _decide(state: ArmState, fact: f.Decided) -> ArmState:
+    decided = state.model_copy(
+        update={
+            "decisions": (*state.decisions, _record(state, fact)),
+            "recommendation": None,
+            "level": state.level if fact.level is None else fact.level,
+        }
+    )
+    if closes_arm(fact.action):
+        # No slot may slip out between this fact and the ArmClosed that follows it.
+        return decided.model_copy(update={"status": ArmStatus.CLOSED})
+    return _open_cohort(decided, fact)
+
+
+def _open_cohort(state: ArmState, fact: f.Decided) -> ArmState:
+    expanded = {*state.expanded_levels, state.level} if _expands(fact) else set(state.expanded_levels)
+    return state.model_copy(
+        update={
+            "status": ArmStatus.OPEN,
+            "cohort": fact.cohort + 1,
+            "stagger_cleared": False,
+            "expanded_levels": tuple(sorted(expanded)),
+        }
+    )
+
+
+def _expands(fact: f.Decided) -> bool:
+    match fact.action:
+        case DecisionAction.EXPAND | DecisionAction.DE_ESCALATE:
+            return True
+        case DecisionAction.STAY:
+            # The rule itself says 'stay' only while the first cohort is not full: that leaves its size as it is.
+            return fact.recommended is not DecisionAction.STAY
+        case DecisionAction.ESCALATE | DecisionAction.STOP | DecisionAction.DECLARE_RP2D:
+            return False
+        case _:
+            assert_never(fact.action)
+
+
+def _record(state: ArmState, fact: f.Decided) -> DecisionRecord:
+    counts = tally(state, fact.from_level)
+    return DecisionRecord(
+        cohort=fact.cohort,
+        from_level=fact.from_level,
+        action=fact.action,
+        level=fact.level,
+        recommended=fact.recommended,
+        decided_by=fact.who,
+        decided_at=fact.at,
+        reason=fact.why,
+        evaluable=counts.evaluable,
+        dlts=counts.dlts,
+        treated=counts.treated,
+    )
+
+
+def _apply_hold(state: ArmState, fact: _HoldFact) -> ArmState:
+    match fact:
+        case f.HoldPlaced():
+            return state.model_copy(update={"holds": tuple(sorted({*state.holds, fact.scope}))})
+        case f.HoldLifted():
+            return state.model_copy(update={"holds": tuple(scope for scope in state.holds if scope != fact.scope)})
+        case _:
+            assert_never(fact)

@@ -1,0 +1,1 @@
+"""The protocol definitions, as data, and their loader."""

@@ -1,0 +1,266 @@
+"""
+`make demo`: a Phase 1 of virtual participants on the embedded stack, reproducible by seed.
+
+What must happen is scripted (STORIES and TOXICITIES); who the participants are is drawn from the seed. Every number
+that is printed at the end comes from workflows' queries and histories.
+"""
+
+import argparse
+import asyncio
+import shutil
+import sys
+import time
+from collections import Counter
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from activities.database import open_pool
+from activities.worklist import facts_of, listen
+from deploy.migrate import migrate
+from deploy.settings import connect, load_settings
+from deploy.stack import down, up
+from protocols.loader import LoadedProtocol, default_protocol_path, load_protocol
+from schemas import names
+from schemas.protocol import Protocol
+from schemas.states import ArmState, ParticipantState
+from simulation.people import VirtualParticipant, draw_population
+from simulation.site import News, World
+from simulation.trial import fill_bank, run_phase_one, start_study
+from workflows.converter import DATA_CONVERTER
+from workflows.doors import Doors
+
+STUDY = "car-nk-01"
+SITES = ("CN01", "CN02", "CN03")
+UNITS_PER_TARGET = 48
+
+SINGLE: dict[str, object] = {"story": "single-target"}
+DUAL: dict[str, object] = {"story": "dual-target", "dual": True}
+# In the order in which they come to the door.
+STORIES: tuple[dict[str, object], ...] = (
+    SINGLE,
+    DUAL,
+    {"story": "no antigen of the panel is above threshold", "antigens": ()},
+    SINGLE | {"story": "the first biopsy has too little tissue", "first_biopsy_adequate": False},
+    SINGLE | {"story": "withdraws between reservation and infusion", "withdraws_at": "lymphodepletion-1"},
+    DUAL,
+    {"story": "ECOG performance status 3", "form_changes": (("ecog", 3),)},
+    SINGLE,
+    DUAL | {"story": "a site that answers imaging only when reminded", "late_steps": ("imaging-week-8",)},
+    {"story": "symptomatic CNS metastases", "form_changes": (("cns_disease", "symptomatic"),)},
+    SINGLE,
+    SINGLE,
+    DUAL,
+    {"story": "80 years old", "age_years": 80},
+    SINGLE,
+    DUAL,
+    SINGLE,
+    DUAL,
+    SINGLE,
+    SINGLE,
+    DUAL,
+    {"story": "prednisone 20 mg/day", "form_changes": (("prednisone_mg_per_day", 20.0),)},
+    DUAL,
+    SINGLE,
+    SINGLE,
+    DUAL,
+    SINGLE,
+    SINGLE | {"story": "comes after the arm has found its dose"},
+)
+# Single-target: one DLT at level 2 expands the cohort to six; two at level 3 make it toxic, so level 2 is the RP2D.
+# Dual-target: two DLTs at the starting level 2 de-escalate the arm; one in six at level 1 makes it the RP2D.
+TOXICITIES = {
+    ("single-target", 2): (2,),
+    ("single-target", 3): (2, 3),
+    ("dual-target", 2): (2, 3),
+    ("dual-target", 1): (4,),
+}
+
+console = Console()
+
+
+def main() -> None:
+    """Set up, run, report; leave the data folder to be looked at."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=20261124, help="draws who the participants are")
+    parser.add_argument("--data", type=Path, default=Path(".trial-demo"), help="data folder; made anew")
+    chosen = parser.parse_args()
+    began = time.monotonic()
+    _start_anew(chosen.data)
+    try:
+        asyncio.run(_demo(chosen.data, chosen.seed))
+    finally:
+        console.print("Stopping the stack (histories and database stay in the data folder) ...")
+        down(chosen.data, report=_silent)
+    console.print(f"Done in {time.monotonic() - began:.0f} s.")
+
+
+def _start_anew(data: Path) -> None:
+    down(data, report=_silent)
+    # Only a folder that an earlier demo made is removed.
+    if (data / "stack.json").exists():
+        shutil.rmtree(data)
+    console.print(f"Starting Temporal, PostgreSQL and the worker on {data} ...")
+    stack = up(data, virtual_time=True, task_queue=names.TASK_QUEUE, report=_step)
+    console.print(f"Temporal's own page while this runs: {stack.ui_url}")
+
+
+def _silent(line: str) -> None:
+    """Say nothing."""
+
+
+def _step(line: str) -> None:
+    console.print(f"  {line}", style="dim", soft_wrap=True)
+
+
+async def _demo(data: Path, seed: int) -> None:
+    settings = load_settings(data, {})
+    client = await connect(settings, DATA_CONVERTER)
+    pool = await open_pool(settings.database_url)
+    await migrate(pool)
+    news = News()
+    connection = await listen(settings.database_url, news.stir)
+    world = World(Doors(client, STUDY), pool, news)
+    loaded = load_protocol(default_protocol_path())
+    people = draw_population(seed, SITES, [target for arm in loaded.protocol.arms for target in arm.targets], STORIES)
+    targets = sorted({person.antigens for person in people if person.antigens})
+    units = await fill_bank(pool, loaded, targets, units=UNITS_PER_TARGET)
+    await start_study(world, loaded)
+    version = loaded.reference.version
+    console.print(f"{len(people)} virtual participants (seed {seed}), {units} units banked, protocol {version}\n")
+    arms = await _with_progress(world, loaded, people)
+    await _report(world, loaded, arms, people)
+    await connection.close()
+    await pool.close()
+
+
+async def _with_progress(world: World, loaded: LoadedProtocol, people: list[VirtualParticipant]) -> list[ArmState]:
+    trial = asyncio.create_task(run_phase_one(world, loaded, people, TOXICITIES))
+    began = time.monotonic()
+    with Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else nullcontext() as live:
+        while not trial.done():
+            await asyncio.wait([trial], timeout=0.5 if console.is_terminal else 5)
+            view = await _progress(world, loaded.protocol, len(people), time.monotonic() - began)
+            if isinstance(live, Live):
+                live.update(view)
+            else:
+                console.print(view)
+    return await trial
+
+
+async def _progress(world: World, protocol: Protocol, expected: int, seconds: float) -> Table:
+    study = await world.doors.study_state()
+    table = Table(
+        title=f"{seconds:.0f} s: {len(study.active)} on study, {len(study.ended)} of {expected} ended",
+        title_justify="left",
+    )
+    for column in ("Arm", "Cohort", "Level", "Waiting", "In cohort", "Decisions"):
+        table.add_column(column)
+    for arm in protocol.arms:
+        state = await world.doors.arm_state(arm.id)
+        cohort = [slot.state.value for slot in state.slots if slot.cohort == state.cohort]
+        decided = ", ".join(d.action.value for d in state.decisions)
+        table.add_row(arm.id, str(state.cohort), str(state.level), str(len(state.queue)), ", ".join(cohort), decided)
+    return table
+
+
+async def _report(world: World, loaded: LoadedProtocol, arms: list[ArmState], people: list[VirtualParticipant]) -> None:
+    states = [await world.doors.participant_state(person.subject) for person in people]
+    for arm in arms:
+        console.print(_arm_table(loaded.protocol, arm))
+    console.print(_ends_table(states))
+    expanded = next((s for s in states if s.dlt is not None and s.dlt.value == "dlt"), states[0])
+    console.print(await _timeline(world, expanded))
+    await _facts_check(world, states)
+    console.print("\nLook on:")
+    for line in (
+        f"trial up --data {_data_hint()} --virtual-time     # the same data again, with Temporal's page",
+        f"trial arm status --data {_data_hint()}",
+        f"trial participant timeline {expanded.subject} --data {_data_hint()}",
+        f"trial audit replay {expanded.subject} --data {_data_hint()}",
+        f"trial down --data {_data_hint()}",
+    ):
+        console.print(f"  {line}", highlight=False)
+
+
+def _data_hint() -> str:
+    return sys.argv[sys.argv.index("--data") + 1] if "--data" in sys.argv else ".trial-demo"
+
+
+def _arm_table(protocol: Protocol, arm: ArmState) -> Table:
+    rp2d = f"RP2D: dose level {arm.rp2d_level}" if arm.rp2d_level else "no RP2D"
+    table = Table(title=f"{arm.arm}: {arm.status.value}, {rp2d}", title_justify="left")
+    for column in (
+        "Cohort",
+        "Dose level",
+        "Million cells",
+        "Treated",
+        "Evaluable",
+        "DLTs",
+        "Decision",
+        "Leads to level",
+        "Taken by",
+        "On",
+    ):
+        table.add_column(column)
+    cells = {level.level: level.million_cells for level in protocol.arm(arm.arm).dose_levels}
+    for d in arm.decisions:
+        counts = (str(d.treated), str(d.evaluable), str(d.dlts))
+        table.add_row(
+            str(d.cohort),
+            str(d.from_level),
+            f"{cells[d.from_level]:g}",
+            *counts,
+            d.action.value,
+            str(d.level or "-"),
+            d.decided_by,
+            f"{d.decided_at:%Y-%m-%d}",
+        )
+    return table
+
+
+def _ends_table(states: list[ParticipantState]) -> Table:
+    table = Table(title="How participation ended", title_justify="left")
+    table.add_column("Final state")
+    table.add_column("Participants", justify="right")
+    table.add_column("Reasons")
+    ends = Counter(str(state.disposition) for state in states)
+    for disposition, count in sorted(ends.items()):
+        reasons = {state.disposition_reason or "" for state in states if str(state.disposition) == disposition}
+        table.add_row(disposition, str(count), "\n".join(sorted(reasons)))
+    return table
+
+
+async def _timeline(world: World, state: ParticipantState) -> Table:
+    table = Table(title=f"{state.subject}: {state.disposition}", title_justify="left")
+    for column in ("When", "What", "Who", "Why"):
+        table.add_column(column)
+    for fact in await facts_of(world.pool, names.participant_id(world.doors.study, state.subject)):
+        if fact["kind"] != "task_opened":
+            table.add_row(f"{fact['at']:%Y-%m-%d %H:%M}", _what(fact), fact["who"], fact["why"])
+    return table
+
+
+def _what(fact: dict[str, Any]) -> str:
+    step = str(fact["body"].get("task_id", "")).partition(":")[2]
+    return f"{fact['kind'].replace('_', ' ')} {step}".strip()
+
+
+async def _facts_check(world: World, states: list[ParticipantState]) -> None:
+    events = Counter[str]()
+    for state in states:
+        handle = world.doors.client.get_workflow_handle(names.participant_id(world.doors.study, state.subject))
+        description = await handle.describe()
+        events["events"] += description.history_length
+        events["open"] += description.close_time is None
+    console.print(
+        f"\n{len(states)} participants' workflows, {events['open']} still open, {events['events']} history events."
+    )
+
+
+if __name__ == "__main__":
+    main()
