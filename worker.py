@@ -1,6 +1,7 @@
 """The worker: wires workflows and activities to the task queue."""
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -28,12 +29,24 @@ from workflows.study import StudyWorkflow
 WORKFLOWS = [ParticipantWorkflow, ArmWorkflow, StudyWorkflow]
 
 # Pure modules pass through the sandbox: a lint contract proves that they have no clock and no I/O.
-PASSED_THROUGH = ("pydantic", "pydantic_core", "annotated_types", "structlog", "schemas", "decisions")
+PASSED_THROUGH = (
+    "pydantic",
+    "pydantic_core",
+    "annotated_types",
+    "structlog",
+    "schemas",
+    "decisions",
+    "workflows.journal",
+    "workflows.logs",
+    "workflows.outbound",
+    "workflows.policies",
+)
 
 
-def workflow_runner() -> SandboxedWorkflowRunner:
+def workflow_runner(*also_passed_through: str) -> SandboxedWorkflowRunner:
     """Return the sandbox that workflows run and replay in."""
-    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
+    modules = (*PASSED_THROUGH, *also_passed_through)
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*modules))
 
 
 def make_worker(client: Client, pool: Pool, *, interceptors: Sequence[Interceptor] = (), cached: int = 2000) -> Worker:
@@ -78,7 +91,10 @@ def channel_from_environment() -> Channel:
 
 def configure_logs() -> None:
     """Show logs to people on a terminal and as JSON lines elsewhere."""
-    structlog.stdlib.recreate_defaults()
+    # The SDK's own debug logs would show payloads: only its warnings are let through.
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    logging.getLogger("temporalio").setLevel(logging.WARNING)
+    logging.getLogger("temporalio.workflow").setLevel(logging.INFO)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

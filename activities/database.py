@@ -22,8 +22,14 @@ async def open_pool(dsn: str, *, size: int = 8) -> Pool:
     Raises:
         OSError, asyncpg.PostgresError: when the database cannot be reached.
     """
-    pool: Pool = await asyncpg.create_pool(dsn, min_size=1, max_size=size, init=_prepare, command_timeout=20)
+    pool: Pool = await asyncpg.create_pool(
+        dsn, min_size=1, max_size=size, init=_prepare, reset=_leave_as_is, command_timeout=20
+    )
     return pool
+
+
+async def _leave_as_is(connection: Connection) -> None:
+    """Nothing outlives a transaction here, so the round trip that would reset the session is saved."""
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:

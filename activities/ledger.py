@@ -9,25 +9,46 @@ from schemas.answers import InfusionGiven
 from schemas.messages import Publication, Recorded
 from schemas.task import Task
 
-INSERT_FACT = """
-INSERT INTO fact (workflow_id, sequence, study, owner, run_id, kind, at, who, role, why, body)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+# Each statement does all that belongs together: round trips are most of what publishing costs.
+INSERT_FACTS = """
+INSERT INTO fact (workflow_id, run_id, study, owner, sequence, kind, at, who, role, why, body)
+SELECT $1, $2, $3, $4, new.sequence, new.kind, new.at, new.who, new.role, new.why, new.body
+FROM jsonb_to_recordset($5) AS new (
+    sequence integer, kind text, at timestamptz, who text, role text, why text, body jsonb
+)
 ON CONFLICT (workflow_id, sequence) DO NOTHING
+RETURNING sequence
 """
-INSERT_TASK = """
-INSERT INTO task (task_id, study, owner, workflow_id, kind, step, title, role, site, opened_at, due_at, escalate_at,
-                  expires_at, detail, status)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'open')
-"""
-INSERT_NOTICE = """
+OPEN_TASK = """
+WITH opened AS (
+    INSERT INTO task (task_id, study, owner, workflow_id, kind, step, title, role, site, opened_at, due_at, escalate_at,
+                      expires_at, detail, status)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'open')
+)
 INSERT INTO outbox (study, task_id, event, role, site, subject_line, body)
-SELECT study, task_id, $3, $4, site, $5, $6 FROM task WHERE study = $1 AND task_id = $2
+VALUES ($2, $1, 'opened', $8, $9, $15, $16)
 """
-UPSERT_STANDING = """
-INSERT INTO standing (workflow_id, study, owner, sequence, at, next_at) VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (workflow_id) DO UPDATE
-SET sequence = excluded.sequence, at = excluded.at, next_at = excluded.next_at
-WHERE standing.sequence <= excluded.sequence
+# An escalation goes to trial operations; a reminder to whoever is to act.
+URGE_TASK = """
+WITH urged AS (
+    UPDATE task SET urgency = $3::text WHERE study = $1 AND task_id = $2 RETURNING *
+)
+INSERT INTO outbox (study, task_id, event, role, site, subject_line, body)
+SELECT study, task_id, $3::text, CASE $3::text WHEN 'escalated' THEN 'operations' ELSE role END, site,
+       format('[%s] %s: %s (%s)', study, owner, title, $3::text),
+       format(E'%s\n\nTask %s of %s was %s: %s.\nAnswer: trial task complete %s', title, task_id, owner,
+              $3::text, $4::text, task_id)
+FROM urged
+"""
+# Whoever listens (a page, a dashboard, a virtual site) looks again; nothing depends on it.
+MOVE_STANDING = """
+WITH moved AS (
+    INSERT INTO standing (workflow_id, study, owner, sequence, at, next_at) VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT (workflow_id) DO UPDATE
+    SET sequence = excluded.sequence, at = excluded.at, next_at = excluded.next_at
+    WHERE standing.sequence <= excluded.sequence
+)
+SELECT pg_notify('trial_facts', $1)
 """
 
 
@@ -47,12 +68,12 @@ class LedgerActivities:
         is passed over, so that nothing is shown, notified or booked twice.
         """
         async with self._pool.acquire() as connection, connection.transaction():
-            for sequence, fact in enumerate(publication.facts, start=publication.first_sequence):
-                if await _insert_fact(connection, publication, sequence, fact):
-                    await _project(connection, publication, sequence, fact)
+            for sequence in await _insert_new(connection, publication):
+                fact = publication.facts[sequence - publication.first_sequence]
+                await _project(connection, publication, sequence, fact)
             last = publication.first_sequence + len(publication.facts) - 1
             await connection.execute(
-                UPSERT_STANDING,
+                MOVE_STANDING,
                 publication.workflow_id,
                 publication.study,
                 publication.owner,
@@ -60,29 +81,28 @@ class LedgerActivities:
                 publication.at,
                 publication.next_at,
             )
-            # Whoever listens (a page, a dashboard, a virtual site) looks again; nothing depends on it.
-            await connection.execute("SELECT pg_notify('trial_facts', $1)", publication.workflow_id)
         return Recorded(first_sequence=publication.first_sequence, facts=publication.facts)
 
 
-async def _insert_fact(connection: Connection, publication: Publication, sequence: int, fact: f.AnyFact) -> bool:
-    body = fact.model_dump(mode="json", exclude_none=True, exclude={"at", "who", "role", "why", "kind"})
-    status = await connection.execute(
-        INSERT_FACT,
-        publication.workflow_id,
-        sequence,
-        publication.study,
-        publication.owner,
-        publication.run_id,
-        fact.kind,
-        fact.at,
-        fact.who,
-        str(fact.role),
-        fact.why,
-        body,
+async def _insert_new(connection: Connection, publication: Publication) -> list[int]:
+    rows = [
+        {
+            "sequence": sequence,
+            "kind": fact.kind,
+            "at": fact.at.isoformat(),
+            "who": fact.who,
+            "role": fact.role,
+            "why": fact.why,
+            "body": fact.model_dump(mode="json", exclude_none=True, exclude={"at", "who", "role", "why", "kind"}),
+        }
+        for sequence, fact in enumerate(publication.facts, start=publication.first_sequence)
+    ]
+    if not rows:
+        return []
+    new = await connection.fetch(
+        INSERT_FACTS, publication.workflow_id, publication.run_id, publication.study, publication.owner, rows
     )
-    inserted: bool = status.endswith(" 1")
-    return inserted
+    return sorted(row["sequence"] for row in new)
 
 
 async def _project(connection: Connection, publication: Publication, sequence: int, fact: f.AnyFact) -> None:
@@ -90,9 +110,9 @@ async def _project(connection: Connection, publication: Publication, sequence: i
         case f.TaskOpened():
             await _open(connection, publication, fact.task)
         case f.TaskReminded():
-            await _urge(connection, publication, fact.task_id, "reminded", fact.why)
+            await connection.execute(URGE_TASK, publication.study, fact.task_id, "reminded", fact.why)
         case f.TaskEscalated():
-            await _urge(connection, publication, fact.task_id, "escalated", fact.why)
+            await connection.execute(URGE_TASK, publication.study, fact.task_id, "escalated", fact.why)
         case f.TaskClosed():
             await _close(connection, publication, fact.task_id, str(fact.end), fact)
         case f.TaskAnswered():
@@ -118,7 +138,7 @@ async def _project(connection: Connection, publication: Publication, sequence: i
 async def _open(connection: Connection, publication: Publication, task: Task) -> None:
     site = publication.owner.split("-")[0] if publication.workflow_id.startswith("participant/") else None
     await connection.execute(
-        INSERT_TASK,
+        OPEN_TASK,
         task.id,
         publication.study,
         publication.owner,
@@ -133,39 +153,9 @@ async def _open(connection: Connection, publication: Publication, task: Task) ->
         task.escalate_at,
         task.expires_at,
         task.detail,
-    )
-    await _notify(connection, publication, task.id, "opened", task.title, f"due {task.due_at:%Y-%m-%d}")
-
-
-async def _urge(connection: Connection, publication: Publication, task_id: str, event: str, why: str) -> None:
-    title = await connection.fetchval(
-        "UPDATE task SET urgency = $3 WHERE study = $1 AND task_id = $2 RETURNING title",
-        publication.study,
-        task_id,
-        event,
-    )
-    await _notify(connection, publication, task_id, event, title or task_id, why)
-
-
-async def _notify(
-    connection: Connection, publication: Publication, task_id: str, event: str, title: str, why: str
-) -> None:
-    # An escalation goes to trial operations; the others to whoever is to act.
-    role = (
-        "operations"
-        if event == "escalated"
-        else await connection.fetchval(
-            "SELECT role FROM task WHERE study = $1 AND task_id = $2", publication.study, task_id
-        )
-    )
-    await connection.execute(
-        INSERT_NOTICE,
-        publication.study,
-        task_id,
-        event,
-        role,
-        f"[{publication.study}] {publication.owner}: {title} ({event})",
-        f"{title}\n\nTask {task_id} of {publication.owner} was {event}: {why}.\nAnswer: trial task complete {task_id}",
+        f"[{publication.study}] {publication.owner}: {task.title} (opened)",
+        f"{task.title}\n\nTask {task.id} of {publication.owner} is due {task.due_at:%Y-%m-%d}.\n"
+        f"Answer: trial task complete {task.id}",
     )
 
 

@@ -63,16 +63,20 @@ class Seen(NamedTuple):
     tasks: Sequence[Mapping[str, Any]]
 
 
+LOOK = """
+SELECT standing.at, standing.next_at,
+       (SELECT array_agg(DISTINCT kind) FROM fact WHERE workflow_id = $1
+        AND kind IN ('assigned', 'participation_ended')) AS kinds,
+       (SELECT jsonb_agg(task ORDER BY task_id) FROM task WHERE workflow_id = $1 AND status = 'open') AS tasks
+FROM standing WHERE workflow_id = $1
+"""
+
+
 async def look(pool: Pool, workflow_id: str) -> Seen | None:
-    """Read worklist and standing in one snapshot: else an answered task's reminder could pass for what is next."""
-    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        standing = await connection.fetchrow("SELECT at, next_at FROM standing WHERE workflow_id = $1", workflow_id)
-        if standing is None:
-            return None
-        kinds = await connection.fetch("SELECT DISTINCT kind FROM fact WHERE workflow_id = $1", workflow_id)
-        tasks = await connection.fetch(
-            "SELECT * FROM task WHERE workflow_id = $1 AND status = 'open' ORDER BY task_id", workflow_id
-        )
-    found = {row["kind"] for row in kinds}
-    stage = "ended" if "participation_ended" in found else "assigned" if "assigned" in found else "screening"
-    return Seen(standing["at"], standing["next_at"], stage, [dict(task) for task in tasks])
+    """Read worklist and standing in one statement: else an answered task's reminder could pass for what is next."""
+    row = await pool.fetchrow(LOOK, workflow_id)
+    if row is None:
+        return None
+    kinds = row["kinds"] or ()
+    stage = "ended" if "participation_ended" in kinds else "assigned" if "assigned" in kinds else "screening"
+    return Seen(row["at"], row["next_at"], stage, row["tasks"] or ())

@@ -53,6 +53,7 @@ def refused_answer(protocol: Protocol, state: ParticipantState, command: AnswerT
     task = state.tasks[command.task_id]
     return (
         wrong_role("envelope.role", command.envelope.role, task.role)
+        or wrong_site(state, command.envelope)
         or _wrong_lymphodepletion(protocol, command.answer)
         or _wrong_infusion(protocol, state, task, command.answer)
         or _wrong_cytokine(protocol, command.answer)
@@ -102,6 +103,26 @@ def wrong_role(field: str, role: Role, due: Role) -> Problem | None:
         value=role.value,
         rule="the protocol gives this task to another role",
         expected=due.value,
+    )
+
+
+def wrong_site_role(state: ParticipantState, envelope: Envelope) -> Problem | None:
+    """What happens to a participant is told by the coordinator or an investigator of the participant's own site."""
+    if envelope.role not in (Role.COORDINATOR, Role.INVESTIGATOR):
+        return wrong_role("envelope.role", envelope.role, Role.INVESTIGATOR)
+    return wrong_site(state, envelope)
+
+
+def wrong_site(state: ParticipantState, envelope: Envelope) -> Problem | None:
+    """Nobody of one site acts for a participant of another; who belongs to no site names none."""
+    if envelope.site is None or envelope.site == state.site:
+        return None
+    return Problem(
+        type=ProblemType.WRONG_ROLE,
+        field="envelope.site",
+        value=envelope.site,
+        rule=f"{state.subject} belongs to another site",
+        expected=state.site,
     )
 
 

@@ -325,7 +325,7 @@ class Decided(Fact):
     cohort: int
     from_level: int
     action: DecisionAction
-    level: int | None
+    level: int | None = None
     recommended: DecisionAction
 
 
@@ -333,7 +333,7 @@ class ArmClosed(Fact):
     """The arm gives out no more slots in Phase 1."""
 
     kind: Literal["arm_closed"] = "arm_closed"
-    rp2d_level: int | None
+    rp2d_level: int | None = None
 
 
 ArmFact = Annotated[
@@ -388,7 +388,7 @@ class ArmDecided(Fact):
     arm: str
     cohort: int
     action: DecisionAction
-    level: int | None
+    level: int | None = None
     rp2d_level: int | None = None
 
 

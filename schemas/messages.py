@@ -129,8 +129,8 @@ class ArmNews(Frozen):
     arm: str
     cohort: int
     action: DecisionAction
-    level: int | None
-    rp2d_level: int | None
+    level: int | None = None
+    rp2d_level: int | None = None
     who: str
     why: str
 

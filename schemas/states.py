@@ -147,7 +147,9 @@ class Recommendation(Frozen):
     """What the 3+3 rule says, why, and on which counts."""
 
     action: DecisionAction
-    level: int | None = Field(description="The dose level to go on at, or the RP2D; none when stopping without one.")
+    level: int | None = Field(
+        default=None, description="The dose level to go on at, or the RP2D; none when stopping without one."
+    )
     why: str
     tallies: tuple[LevelTally, ...]
 
@@ -158,7 +160,7 @@ class DecisionRecord(Frozen):
     cohort: int
     from_level: int
     action: DecisionAction
-    level: int | None
+    level: int | None = None
     recommended: DecisionAction
     decided_by: str
     decided_at: AwareDatetime

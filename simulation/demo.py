@@ -178,11 +178,11 @@ async def _report(world: World, loaded: LoadedProtocol, arms: list[ArmState], pe
     await _facts_check(world, states)
     console.print("\nLook on:")
     for line in (
-        f"trial up --data {_data_hint()} --virtual-time     # the same data again, with Temporal's page",
-        f"trial arm status --data {_data_hint()}",
-        f"trial participant timeline {expanded.subject} --data {_data_hint()}",
-        f"trial audit replay {expanded.subject} --data {_data_hint()}",
-        f"trial down --data {_data_hint()}",
+        f".venv/bin/trial up --data {_data_hint()} --virtual-time     # the same data again, with Temporal's page",
+        f".venv/bin/trial arm status --data {_data_hint()}",
+        f".venv/bin/trial participant timeline {expanded.subject} --data {_data_hint()}",
+        f".venv/bin/trial audit replay {expanded.subject} --data {_data_hint()}",
+        f".venv/bin/trial down --data {_data_hint()}",
     ):
         console.print(f"  {line}", highlight=False)
 

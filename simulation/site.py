@@ -8,7 +8,7 @@ people, and lets the participant's clock go on only when nothing is left to answ
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from activities.database import Pool
@@ -92,7 +92,7 @@ class VirtualSite:
         self._workflow_id = names.participant_id(world.doors.study, person.subject)
         self._forwarded: datetime | None = None
         self._toxicity_known = False
-        self._observed = False
+        self._day_zero: date | None = None
 
     async def enroll(self) -> None:
         """Enrol the participant."""
@@ -124,7 +124,10 @@ class VirtualSite:
         answered = False
         for task in tasks:
             late = task["step"] in self._person.late_steps and task["urgency"] == "open"
-            if late or (task["kind"] == "cytokine_course" and now < task["opened_at"] + timedelta(days=3)):
+            if late or (
+                task["kind"] == "cytokine_course"
+                and now < datetime.fromisoformat(task["opened_at"]) + timedelta(days=3)
+            ):
                 continue
             answered = True
             if self._person.withdraws_at == task["step"]:
@@ -136,6 +139,8 @@ class VirtualSite:
                 envelope=self._envelope(Role(task["role"]), now), task_id=task["task_id"], answer=answer
             )
             await self._doors.answer_task(self._person.subject, command)
+            if task["step"] == "infusion-1":
+                self._day_zero = now.date()
         return answered
 
     async def _let_time_pass(self, next_at: datetime | None) -> None:
@@ -146,13 +151,10 @@ class VirtualSite:
         await self._world.clocks.bring_to(self._workflow_id, next_at)
 
     async def _bring_the_arm(self, moment: datetime) -> None:
-        if self._observed:
+        if self._day_zero is None or (moment.date() - self._day_zero).days != self._protocol.dlt.window_days:
             return
         state = await self._doors.participant_state(self._person.subject)
-        if state.slot is None or not state.infusions or state.day_zero is None:
-            return
-        self._observed = state.dlt is not None
-        if (moment.date() - state.day_zero).days == self._protocol.dlt.window_days:
+        if state.slot is not None:
             await self._world.bring_arm(state.slot.arm, moment)
 
     async def _withdraw(self, now: datetime) -> None:

@@ -10,14 +10,24 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from decisions.answers import wrong_role
 from schemas import commands as c
 from schemas import names
+from schemas.base import Role
 from schemas.problem import Problem, ProblemType
 from schemas.protocol import Protocol
 from schemas.states import ArmState, ParticipantState, StudyState
 
 Model = TypeVar("Model", bound=BaseModel)
-NOT_READY_ATTEMPTS = 20
+NOT_READY = "NotReady"
+PASSING = (
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.FAILED_PRECONDITION,
+    RPCStatusCode.ABORTED,
+    RPCStatusCode.UNAVAILABLE,
+)
+"""A workflow takes ten updates at a time, lets go of them when a worker dies, and cannot be asked before it starts."""
+NOT_READY_ATTEMPTS = 60
 NOT_READY_PAUSE_SECONDS = 0.1
 
 
@@ -34,6 +44,10 @@ class UnknownError(Exception):
     """There is no such study, arm or subject."""
 
 
+class NotReadyError(Exception):
+    """A workflow or its worker does not take commands now; nothing was changed."""
+
+
 class Doors:
     """Commands and questions for one study."""
 
@@ -45,6 +59,9 @@ class Doors:
     async def start_study(self, command: c.StartStudy) -> str:
         """Start the study; its id can be used once, for ever."""
         workflow_id = names.study_id(command.study)
+        problem = wrong_role("envelope.role", command.envelope.role, Role.OPERATIONS)
+        if problem is not None:
+            raise RefusedError(problem)
         try:
             await self.client.start_workflow(
                 "StudyWorkflow",
@@ -111,24 +128,27 @@ class Doors:
         return await self._ask(names.participant_id(self.study, subject), "state", ParticipantState)
 
     async def _send(self, workflow_id: str, update: str, command: BaseModel) -> c.Accepted:
-        # The id makes the client's own retries land on the same update; it is sent once, however often it is tried.
+        # The id makes every retry land on the same update: a command takes effect once, however often it is tried.
+        # Only an update that found its workflow not ready gets a new one: its outcome is kept under the old.
         update_id = uuid.uuid4().hex
         for attempt in range(NOT_READY_ATTEMPTS):
             try:
                 accepted: c.Accepted = await self.client.get_workflow_handle(workflow_id).execute_update(
-                    update, command, id=f"{update_id}-{attempt}", result_type=c.Accepted
+                    update, command, id=update_id, result_type=c.Accepted
                 )
                 return accepted
             except WorkflowUpdateFailedError as failed:
                 error = refusal(failed)
                 if error is None:
                     raise
-                if error.type != "NotReady":
+                if error.type != NOT_READY:
                     raise RefusedError(_problem(error)) from None
-                await asyncio.sleep(NOT_READY_PAUSE_SECONDS)
+                update_id = uuid.uuid4().hex
             except RPCError as error:
-                raise self._unknown(workflow_id, error) from None
-        raise UnknownError(f"{workflow_id} did not become ready")
+                if error.status not in PASSING:
+                    raise self._unknown(workflow_id, error) from None
+            await asyncio.sleep(min(attempt + 1, 10) * NOT_READY_PAUSE_SECONDS)
+        raise NotReadyError(f"{workflow_id} did not become ready to take {update}; nothing was changed, try again")
 
     async def _ask(self, workflow_id: str, query: str, kind: type[Model]) -> Model:
         for _ in range(NOT_READY_ATTEMPTS):
@@ -136,11 +156,10 @@ class Doors:
                 answer: Model = await self.client.get_workflow_handle(workflow_id).query(query, result_type=kind)
                 return answer
             except RPCError as error:
-                # A run that was just continued as new cannot be asked before its first workflow task.
-                if error.status is not RPCStatusCode.FAILED_PRECONDITION:
+                if error.status not in PASSING:
                     raise self._unknown(workflow_id, error) from None
                 await asyncio.sleep(NOT_READY_PAUSE_SECONDS)
-        raise UnknownError(f"{workflow_id} did not become ready")
+        raise NotReadyError(f"{workflow_id} does not answer; is a worker running?")
 
     def _unknown(self, workflow_id: str, error: RPCError) -> Exception:
         if error.status is not RPCStatusCode.NOT_FOUND:

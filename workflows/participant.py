@@ -640,10 +640,11 @@ class ParticipantWorkflow:
     @workflow.update
     async def report_adverse_event(self, command: ReportAdverseEvent) -> Accepted:
         """Report an adverse event; a DLT inside the window is judged at once."""
-        if self._state.disposition is not None:
-            problem = checks.ended(self._state)
-            if problem is not None:
-                raise self._journal.refuse(command.envelope, "report_adverse_event", problem)
+        # A fatal event is still reported while the participation is being ended.
+        over = checks.ended(self._state) if self._state.disposition is not None else None
+        problem = over or checks.wrong_site_role(self._state, command.envelope)
+        if problem is not None:
+            raise self._journal.refuse(command.envelope, "report_adverse_event", problem)
         event = command.event
         accepted = self._journal.record(
             f.AdverseEventReported(event=event, **person(command.envelope, f"{event.term}, grade {event.grade}"))
@@ -663,7 +664,7 @@ class ParticipantWorkflow:
     @workflow.update
     async def end_participation(self, command: EndParticipation) -> Accepted:
         """End participation early: withdrawal, death, lost to follow-up, investigator's decision."""
-        problem = checks.ended(self._state)
+        problem = checks.ended(self._state) or checks.wrong_site_role(self._state, command.envelope)
         if problem is not None:
             raise self._journal.refuse(command.envelope, "end_participation", problem)
         return self._journal.record(

@@ -5,9 +5,12 @@ from datetime import timedelta
 from temporalio.common import RetryPolicy
 
 DATABASE_RETRY = RetryPolicy(
-    initial_interval=timedelta(milliseconds=200), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=1)
+    initial_interval=timedelta(milliseconds=200), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=10)
 )
-"""The database comes back; until then nothing may be given up, so attempts are not limited."""
+"""
+The database comes back; until then nothing may be given up, so attempts are not limited. An outage is paid for in
+history events, some of them at each attempt: hence the long interval.
+"""
 
 ACTIVITY_START_TO_CLOSE = timedelta(seconds=30)
 """Every activity is one short transaction."""

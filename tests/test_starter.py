@@ -1,0 +1,600 @@
+"""The `trial` command as people use it: a process for each command, against a real server, Postgres and worker."""
+
+import asyncio
+import base64
+import json
+import os
+import sys
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from temporalio.client import Client
+from typer.main import get_command
+
+import starter
+from activities.bank_file import COLUMNS
+from activities.database import Pool
+from protocols.loader import LoadedProtocol, default_protocol_path
+from simulation.answers import eligibility_form
+from starter_output import Exit
+
+Document: TypeAlias = Any
+"""Parsed JSON."""
+ROOT = Path(__file__).parents[1]
+TODAY = datetime.now(UTC).date().isoformat()
+TOMORROW = (datetime.now(UTC).date() + timedelta(days=1)).isoformat()
+CONSENT = ("--consent-date", TODAY, "--consent-version", "1.0", "--age", "55")
+COORDINATOR = ("--as", "coord-01", "--role", "coordinator")
+INVESTIGATOR = ("--as", "inv-01", "--role", "investigator")
+LABORATORY = ("--as", "lab-01", "--role", "laboratory")
+OPERATIONS = ("--as", "ops-01", "--role", "operations")
+COMMITTEE = ("--as", "src-chair", "--role", "committee")
+BIOPSY = ("--set", f"collected_on={TODAY}", "--set", "sample=tissue")
+POLLS = 40
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Document:
+        """The document on stdout."""
+        return json.loads(self.out)
+
+    def refuses(self, code: Exit, *words: str) -> None:
+        """The command was refused with this code, and its message names these fields, values and rules."""
+        assert (self.code, self.out) == (code, ""), self
+        for word in words:
+            assert word in self.err
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The `trial` command with its environment."""
+
+    environment: dict[str, str]
+
+    async def __call__(self, *words: str, typed: str | None = None) -> Told:
+        """Run one command; `typed` goes to its stdin."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "starter", *words),
+            cwd=ROOT,
+            env=self.environment,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate((typed or "").encode())
+        return Told(process.returncode or 0, out.decode(), err.decode())
+
+    async def ok(self, *words: str, typed: str | None = None) -> Document:
+        """Run one command that must succeed; return its JSON document."""
+        told = await self(*words, "--json", typed=typed)
+        assert told.code == Exit.OK, told
+        return told.json
+
+    async def state(self, subject: str) -> dict[str, Any]:
+        """A participant's state but for the count of refusals, which are no change."""
+        state: dict[str, Any] = await self.ok("participant", "status", subject)
+        return {key: value for key, value in state.items() if key != "refusals"}
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> Trial:
+    """The command on a machine where no stack is up."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "TRIAL_"))}
+    return Trial(kept | {"TRIAL_DATA": str(tmp_path)})
+
+
+@pytest.fixture
+def trial(nowhere: Trial, client: Client, dsn: str, trial_worker: None) -> Trial:
+    """The command on the session's stack, for a study that nobody started."""
+    study = f"study-{uuid.uuid4().hex[:8]}"
+    address = client.service_client.config.target_host
+    stack = {"TEMPORAL_ADDRESS": address, "TRIAL_DATABASE_URL": dsn, "TRIAL_STUDY": study}
+    return replace(nowhere, environment=nowhere.environment | stack)
+
+
+@pytest.fixture
+async def study(trial: Trial) -> Trial:
+    """The command in a study that runs under the platform protocol."""
+    await trial.ok("study", "start", "--protocol", str(default_protocol_path()), *OPERATIONS)
+    return trial
+
+
+@pytest.fixture
+async def participant(study: Trial) -> Trial:
+    """The same with CN01-001 enrolled."""
+    await study.ok("participant", "enroll", "CN01-001", *CONSENT, *COORDINATOR)
+    await until(lambda: open_tasks(study), lambda tasks: len(tasks) == 2)
+    return study
+
+
+async def until(ask: Callable[[], Awaitable[Document]], done: Callable[[Document], bool]) -> Document:
+    """Ask again until the answer is the one waited for: workflows tell each other a moment later."""
+    answer = await ask()
+    for _ in range(POLLS):
+        if done(answer):
+            return answer
+        answer = await ask()
+    raise AssertionError(f"still {answer}")
+
+
+async def open_tasks(trial: Trial) -> list[str]:
+    """The ids of the open tasks."""
+    return [task["task_id"] for task in await trial.ok("worklist")]
+
+
+async def refusals(trial: Trial, where: str) -> list[str]:
+    """The types of the refusals that an auditor finds in a history."""
+    facts = await trial.ok("audit", "facts", where, "--kind", "refused")
+    return [fact["problem"]["type"] for fact in facts]
+
+
+def panel(protocol: LoadedProtocol) -> str:
+    """A laboratory's report: mesothelin on most cells, nothing else."""
+    stained = {True: [5, 5, 30, 60], False: [90, 10, 0, 0]}
+    antigens = [
+        {"antigen": entry.antigen, "percent_by_intensity": stained[entry.antigen == "mesothelin"]}
+        for entry in protocol.protocol.panel
+    ]
+    sample = {"sample": "tissue", "collected_on": TODAY, "adequate": True, "antigens": antigens}
+    return json.dumps({"reported_on": TODAY, "samples": [sample]})
+
+
+def eligibility(protocol: LoadedProtocol) -> str:
+    """A form that meets every criterion."""
+    return eligibility_form(protocol.protocol, datetime.now(UTC), {}).model_dump_json()
+
+
+async def screen(trial: Trial, protocol: LoadedProtocol) -> None:
+    """Answer what stands between consent and the arm's slot."""
+    await trial.ok("task", "complete", "CN01-001:01-biopsy-1", *BIOPSY, *COORDINATOR)
+    await trial.ok(
+        "task", "complete", "CN01-001:02-eligibility-1", "--file", "-", *INVESTIGATOR, typed=eligibility(protocol)
+    )
+    report = ("task", "complete", "CN01-001:03-antigen-panel-1", "--file", "-", *LABORATORY)
+    await trial.ok(*report, typed=panel(protocol))
+
+
+async def stock(trial: Trial, folder: Path) -> None:
+    """Load the units for one participant at dose level 1."""
+    mark = uuid.uuid4().hex[:8].upper()
+    units = [f"U-{mark}-{number},LOT-1,D-1,mesothelin,100,released,2040-01-01" for number in (1, 2, 3)]
+    file = folder / "stock.csv"
+    file.write_text("\n".join([",".join(COLUMNS), *units]))
+    await trial.ok("bank", "load", str(file), "--as", "pharm-01")
+
+
+# ---------------------------------------------------------------------- help
+
+
+def commands(group: Document, words: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every command of the tree."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            assert command.help, name
+            yield from commands(command, (*words, name))
+        else:
+            yield " ".join((*words, name)), command
+
+
+TREE = dict(commands(get_command(starter.app)))
+
+
+@pytest.mark.parametrize("name", TREE)
+def test_every_command_and_option_says_what_it_is(name: str) -> None:
+    assert len(TREE[name].help) > 20
+    for parameter in TREE[name].params:
+        assert parameter.help, f"{name} {parameter.name}"
+
+
+@pytest.mark.parametrize("name", TREE)
+def test_global_options_may_stand_after_the_command(name: str) -> None:
+    options = {option for parameter in TREE[name].params for option in parameter.opts}
+    assert {"--study", "--data", "--json"} <= options
+
+
+async def test_help_answers_at_once(nowhere: Trial) -> None:
+    """It is quick, since neither Temporal nor pydantic nor a table is loaded for it."""
+    slow = "{'temporalio', 'pydantic', 'asyncpg', 'rich', 'yaml'}"
+    script = f"import sys, starter; sys.exit(str({slow} & set(sys.modules)) if {slow} & set(sys.modules) else 0)"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, cwd=ROOT)
+    assert await process.wait() == 0
+    told = await nowhere("--help")
+    assert told.code == Exit.OK
+    assert "worklist" in told.out
+    assert (await nowhere("--version")).out.startswith("trial ")
+
+
+async def test_a_usage_error_is_json_where_json_was_asked_for(nowhere: Trial) -> None:
+    told = await nowhere("participant", "enroll", "CN01-001", "--json")
+    assert told.code == Exit.BAD_INPUT
+    assert told.json["error"]["type"] == "Usage"
+    assert "--consent-date" in told.json["error"]["message"]
+    assert (await nowhere("participant", "enroll")).code == Exit.BAD_INPUT
+
+
+async def test_without_a_stack_it_says_how_to_get_one(nowhere: Trial) -> None:
+    (await nowhere("study", "status")).refuses(Exit.UNREACHABLE, "trial up", "TEMPORAL_ADDRESS")
+    (await nowhere("worklist")).refuses(Exit.UNREACHABLE, "trial up")
+    told = await nowhere("status", "--json")
+    assert told.code == Exit.UNREACHABLE
+    assert told.json["running"] == {"server": False, "postgres": False, "worker": False}
+
+
+# ---------------------------------------------------------------------- protocol
+
+
+async def test_the_platform_protocol_is_sound_and_every_value_has_a_source(nowhere: Trial) -> None:
+    checked = await nowhere.ok("protocol", "check", str(default_protocol_path()))
+    assert checked["ok"]
+    shown = await nowhere.ok("protocol", "show", "--sources")
+    assert shown["protocol"]["sha256"] == checked["sha256"]
+    assert [row["step"] for row in shown["schedule"]][:3] == ["biopsy", "antigen-panel", "eligibility"]
+    assert shown["sources"]
+    assert "infusion-1" in (await nowhere("protocol", "show")).out
+
+
+async def test_a_protocol_that_contradicts_itself_is_refused_with_every_problem(nowhere: Trial, tmp_path: Path) -> None:
+    """A course after a fourth infusion that is not planned, and an infusion window that outlasts the next infusion."""
+    text = default_protocol_path().read_text(encoding="utf-8")
+    file = tmp_path / "contradictory.yaml"
+    broken = text.replace("after_infusions: [", "after_infusions: [9, ", 1)
+    infusions = broken.index("\ninfusions:")
+    window = broken.index("window_after_days:", infusions)
+    line_end = broken.index("\n", window)
+    file.write_text(f"{broken[:window]}window_after_days: 30{broken[line_end:]}", encoding="utf-8")
+    told = await nowhere("protocol", "check", str(file))
+    told.refuses(
+        Exit.BAD_INPUT, "cytokine.after_infusions.0 = 9: infusions are numbered", "infusions.window_after_days = 30"
+    )
+    error = (await nowhere("protocol", "check", str(file), "--json")).json["error"]
+    found = {(trouble["field"], trouble["value"]) for trouble in (error, *error["others"])}
+    assert found == {("cytokine.after_infusions.0", "9"), ("infusions.window_after_days", "30")}
+    (await nowhere("protocol", "check", "no-such.yaml")).refuses(Exit.BAD_INPUT, "no-such.yaml", "No such file")
+
+
+# ---------------------------------------------------------------------- study
+
+
+async def test_a_study_is_started_once(study: Trial) -> None:
+    name = study.environment["TRIAL_STUDY"]
+    again = await study("study", "start", "--protocol", str(default_protocol_path()), *OPERATIONS)
+    again.refuses(Exit.BAD_INPUT, f"study = {name}", "was started before")
+    state = await study.ok("study", "status")
+    assert (state["study"], list(state["arms"])) == (name, ["single-target", "dual-target"])
+    assert "single-target" in (await study("study", "status")).out
+
+
+async def test_what_nobody_started_is_unknown(trial: Trial) -> None:
+    """The message names it, and the exit code is the one for 'unknown'."""
+    name = trial.environment["TRIAL_STUDY"]
+    (await trial("study", "status")).refuses(Exit.UNKNOWN, name)
+    (await trial("participant", "enroll", "CN01-001", *CONSENT, *COORDINATOR)).refuses(Exit.UNKNOWN, name)
+    (await trial("participant", "status", "CN01-001")).refuses(Exit.UNKNOWN, "CN01-001")
+    (await trial("participant", "timeline", "CN01-001")).refuses(Exit.UNKNOWN, "CN01-001")
+
+
+async def test_an_unknown_arm_subject_or_task_is_named(participant: Trial) -> None:
+    (await participant("arm", "status", "triple-target")).refuses(Exit.UNKNOWN, "triple-target")
+    hold = ("study", "hold", "--arm", "triple-target", "--reason", "a death", *OPERATIONS)
+    (await participant(*hold)).refuses(Exit.UNKNOWN, "arm = triple-target", "is not an arm", "single-target")
+    (await participant("participant", "status", "CN01-999")).refuses(Exit.UNKNOWN, "CN01-999")
+    told = await participant("task", "complete", "CN01-001:77-surgery", *BIOPSY, *COORDINATOR)
+    told.refuses(Exit.UNKNOWN, "task_id = CN01-001:77-surgery", "no such task", "CN01-001:01-biopsy-1")
+
+
+async def test_who_acts_must_be_named(study: Trial) -> None:
+    """The message names the flag and the variable; nothing is enrolled."""
+    enroll = ("participant", "enroll", "CN01-001", *CONSENT)
+    (await study(*enroll)).refuses(Exit.BAD_INPUT, "--as", "TRIAL_PERSON")
+    (await study(*enroll, "--as", "coord-01")).refuses(Exit.BAD_INPUT, "--role", "TRIAL_ROLE", "coordinator")
+    told = await study(*enroll, "--as", "Dr Jane Smith", "--role", "coordinator")
+    told.refuses(Exit.BAD_INPUT, "--as = Dr Jane Smith", "never a name")
+    (await study(*enroll, "--as", "coord-01", "--role", "visitor")).refuses(Exit.BAD_INPUT, "--role = visitor")
+    assert (await study.ok("study", "status"))["active"] == []
+
+
+async def test_the_environment_can_say_who_acts(study: Trial) -> None:
+    signed = {"TRIAL_PERSON": "coord-07", "TRIAL_ROLE": "coordinator"}
+    await Trial(study.environment | signed).ok("participant", "enroll", "CN01-007", *CONSENT)
+    facts = await until(
+        lambda: study.ok("audit", "facts", "CN01-007"),
+        lambda facts: facts and facts[0]["kind"] == "participant_enrolled",
+    )
+    assert (facts[0]["who"], facts[0]["role"]) == ("coord-07", "coordinator")
+
+
+async def test_a_held_study_enrols_nobody_until_it_is_lifted(study: Trial) -> None:
+    """A hold needs a reason and trial operations; lifting it twice is refused, and the auditor finds all of it."""
+    enroll = ("participant", "enroll", "CN01-001", *CONSENT, *COORDINATOR)
+    (await study("study", "hold", *OPERATIONS)).refuses(Exit.BAD_INPUT, "--reason")
+    (await study("study", "hold", "--reason", "why not", *COORDINATOR)).refuses(Exit.REFUSED, "WrongRole", "operations")
+    await study.ok("study", "hold", "--reason", "a death in the study", *OPERATIONS)
+    (await study(*enroll)).refuses(Exit.REFUSED, "OnHold", "study")
+    assert (await study.ok("study", "status"))["holds"] == ["study"]
+    await study.ok("study", "lift", "--reason", "unrelated, says the committee", *OPERATIONS)
+    (await study("study", "lift", "--reason", "again", *OPERATIONS)).refuses(
+        Exit.REFUSED, "NothingToLift", "is not held"
+    )
+    await study.ok(*enroll)
+    assert await refusals(study, "study") == ["WrongRole", "OnHold", "NothingToLift"]
+
+
+# ---------------------------------------------------------------------- participants
+
+
+async def test_a_subject_is_enrolled_once_even_at_the_same_moment(study: Trial) -> None:
+    """Two coordinators send the same subject at once: exactly one succeeds, and the other refusal is on record."""
+    enroll = ("participant", "enroll", "CN01-001", *CONSENT, *COORDINATOR)
+    both = await asyncio.gather(study(*enroll), study(*enroll))
+    assert sorted(told.code for told in both) == [Exit.OK, Exit.REFUSED]
+    (await study(*enroll)).refuses(Exit.REFUSED, "subject = CN01-001", "is enrolled already")
+    assert await refusals(study, "study") == ["SubjectAlreadyEnrolled", "SubjectAlreadyEnrolled"]
+    assert (await study.ok("study", "status"))["active"] == ["CN01-001"]
+
+
+async def test_an_enrolment_that_is_malformed_says_what_is_wrong(study: Trial) -> None:
+    def enroll(subject: str, consent: str, age: str) -> Awaitable[Told]:
+        words = ("--consent-date", consent, "--consent-version", "1.0", "--age", age)
+        return study("participant", "enroll", subject, *words, *COORDINATOR)
+
+    (await enroll("Jane", TODAY, "55")).refuses(Exit.BAD_INPUT, "subject = Jane", "pseudonym")
+    (await enroll("CN01-001", TODAY, "555")).refuses(Exit.BAD_INPUT, "age_years = 555", "at most 120")
+    (await enroll("CN01-001", "yesterday", "55")).refuses(Exit.BAD_INPUT, "consent_signed_on = yesterday", "2026-11-24")
+    (await enroll("CN01-001", TOMORROW, "55")).refuses(
+        Exit.BAD_INPUT, "DateInFuture", f"consent_signed_on = {TOMORROW}"
+    )
+    assert (await study.ok("participant", "list")) == []
+
+
+async def test_an_adverse_event_and_a_withdrawal(participant: Trial) -> None:
+    """Both are checked, then recorded with who and why; afterwards nothing more can be sent."""
+    report = ("ae", "report", "CN01-001", "--term", "Nausea", "--onset")
+    (await participant(*report, TOMORROW, "--grade", "2", "--related", *INVESTIGATOR)).refuses(
+        Exit.BAD_INPUT, "DateInFuture", f"event.onset_on = {TOMORROW}"
+    )
+    (await participant(*report, TODAY, "--grade", "6", "--related", *INVESTIGATOR)).refuses(
+        Exit.BAD_INPUT, "event.grade = 6", "at most 5"
+    )
+    (await participant(*report, TODAY, "--grade", "3", "--not-related", "--dlt", *INVESTIGATOR)).refuses(
+        Exit.BAD_INPUT, "related by definition"
+    )
+    await participant.ok(*report, TODAY, "--grade", "2", "--not-related", *INVESTIGATOR)
+    state = await participant.state("CN01-001")
+    assert [event["term"] for event in state["adverse_events"]] == ["Nausea"]
+    withdraw = ("withdraw", "CN01-001", "--on", TODAY, *INVESTIGATOR)
+    told = await participant(*withdraw, "--kind", "moved_away", "--reason", "moved")
+    told.refuses(Exit.BAD_INPUT, "reason = moved_away", "lost_to_follow_up")
+    (await participant(*withdraw, "--kind", "death")).refuses(Exit.BAD_INPUT, "--reason")
+    await participant.ok(*withdraw, "--kind", "withdrawal_by_subject", "--reason", "consent withdrawn in writing")
+    ended = await until(lambda: participant.state("CN01-001"), lambda state: state["stage"] == "ended")
+    assert ended["disposition"] == "withdrawn"
+    timeline = await participant("participant", "timeline", "CN01-001")
+    assert "consent withdrawn in writing" in timeline.out
+    listed = await until(lambda: participant.ok("participant", "list"), lambda rows: "ended" in rows[0]["stage"])
+    assert listed == [{"subject": "CN01-001", "stage": "ended: withdrawn"}]
+    assert (await participant(*withdraw, "--kind", "death", "--reason", "late")).code in (Exit.REFUSED, Exit.UNKNOWN)
+
+
+# ---------------------------------------------------------------------- tasks
+
+
+async def test_a_task_says_what_it_asks_and_gives_a_form_to_fill_in(participant: Trial) -> None:
+    shown = await participant.ok("task", "show", "CN01-001:02-eligibility-1")
+    fields = {field["field"]: field for field in shown["fields"]}
+    assert fields["ecog"]["range"] == "0 to 5"
+    assert fields["laboratory.haemoglobin"]["range"] == "30 to 250 g/L"
+    assert fields["prior_treatment"]["type"].startswith("refractory | relapsed")
+    assert shown["example"]["laboratory"]["haemoglobin"] == {"value": None, "unit": "g/L"}
+    assert shown["example"]["histology_confirmed"] is None
+    told = await participant("task", "show", "CN01-001:01-biopsy-1")
+    assert "tissue | CTC | ctDNA" in told.out
+
+
+async def test_an_answer_that_is_malformed_changes_nothing(participant: Trial, protocol: LoadedProtocol) -> None:
+    """Each message names the field, the value and what would be right; neither the state nor the history moves."""
+    before = await participant.state("CN01-001")
+
+    async def refused(task: str, *words: str) -> Told:
+        typed = eligibility(protocol) if "eligibility" in task else None
+        file = ("--file", "-") if typed else ()
+        return await participant("task", "complete", task, *file, *words, *INVESTIGATOR, typed=typed)
+
+    biopsy, form = "CN01-001:01-biopsy-1", "CN01-001:02-eligibility-1"
+    cases: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
+        ((biopsy, "--set", f"collected_on={TODAY}", "--set", "sample=bone"), ("sample = bone", "'tissue', 'CTC'")),
+        ((biopsy, "--set", "sample=tissue"), ("collected_on = (missing)", "Field required")),
+        ((biopsy, *BIOPSY, "--set", "surgeon=x"), ("surgeon = x", "not permitted")),
+        ((biopsy, "--set", f"collected_on={TOMORROW}", "--set", "sample=tissue"), ("DateInFuture", TOMORROW)),
+        ((biopsy, "--set", "collected_on=2020-01-01", "--set", "sample=tissue"), ("DateBeforeStep", "or later")),
+        ((biopsy,), ("--file", "--set")),
+        ((form, "--set", "ecog=9"), ("ecog = 9", "at most 5")),
+        ((form, "--set", "laboratory.haemoglobin.unit=g/dL"), ("WrongUnit", "haemoglobin.unit = g/dL", "g/L")),
+        ((form, "--set", "laboratory.haemoglobin.value=12"), ("OutOfRange", "haemoglobin.value = 12", "30 to 250 g/L")),
+    ]
+    for words, expected in cases:
+        (await refused(*words)).refuses(Exit.BAD_INPUT, *expected)
+    assert await participant.state("CN01-001") == before
+    assert await refusals(participant, "CN01-001") == []
+
+
+async def test_what_a_rule_refuses_is_found_by_an_auditor(participant: Trial) -> None:
+    """A pharmacist answers for the coordinator; then the coordinator answers the same task twice."""
+    complete = ("task", "complete", "CN01-001:01-biopsy-1", *BIOPSY)
+    before = await participant.state("CN01-001")
+    wrong = await participant(*complete, "--as", "pharm-01", "--role", "pharmacist")
+    wrong.refuses(Exit.REFUSED, "envelope.role = pharmacist", "another role", "coordinator")
+    assert await participant.state("CN01-001") == before
+    await participant.ok(*complete, *COORDINATOR)
+    answered = await participant.state("CN01-001")
+    (await participant(*complete, *COORDINATOR)).refuses(Exit.REFUSED, "CN01-001:01-biopsy-1", "already answered")
+    assert await participant.state("CN01-001") == answered
+    facts = await participant.ok("audit", "facts", "CN01-001", "--kind", "refused")
+    assert [(fact["problem"]["type"], fact["who"]) for fact in facts] == [
+        ("WrongRole", "pharm-01"),
+        ("TaskAlreadyClosed", "coord-01"),
+    ]
+
+
+async def test_an_answer_from_a_yaml_file(participant: Trial, tmp_path: Path) -> None:
+    """What is typed stays text until the answer's model reads it; a field that stands twice is refused."""
+    complete = ("task", "complete", "CN01-001:01-biopsy-1", "--file", str(tmp_path / "answer.yaml"), *COORDINATOR)
+    (await participant(*complete)).refuses(Exit.BAD_INPUT, "answer.yaml", "No such file")
+    (tmp_path / "answer.yaml").write_text(f"collected_on: {TODAY}\nsample: tissue\nsample: CTC\n")
+    (await participant(*complete)).refuses(Exit.BAD_INPUT, "'sample' stands twice")
+    (tmp_path / "answer.yaml").write_text(f"collected_on: {TODAY}\nsample: tissue\ncollected: yes\n")
+    await participant.ok(*complete)
+
+
+async def test_prompts_on_a_terminal_ask_again_where_an_answer_is_wrong(participant: Trial) -> None:
+    """A coordinator at a terminal mistypes the sample, leaves the default, and confirms."""
+    keyboard, terminal = os.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "starter", "task", "complete", "CN01-001:01-biopsy-1", "--json", *COORDINATOR),
+        cwd=ROOT,
+        env=participant.environment,
+        stdin=terminal,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    os.close(terminal)
+    os.write(keyboard, f"{TODAY}\nbone\ntissue\n\ny\n".encode())
+    out, err = await process.communicate()
+    os.close(keyboard)
+    assert "bone: Input should be" in err.decode()
+    assert process.returncode == Exit.OK, err.decode()
+    assert json.loads(out)["message"] == "task_answered"
+
+
+async def test_a_committee_task_is_answered_by_a_decision(participant: Trial, pool: Pool) -> None:
+    study = participant.environment["TRIAL_STUDY"]
+    await pool.execute(
+        "INSERT INTO task SELECT 'single-target:01-decision-cohort-1', study, 'single-target', $2, "
+        "'committee_decision', 'decision-cohort-1', 'Decide on cohort 1', 'committee', NULL, "
+        "opened_at, due_at, escalate_at, NULL, '{}', 'open' "
+        "FROM task WHERE study = $1 AND step = 'biopsy-1'",
+        study,
+        f"arm/{study}/single-target",
+    )
+    told = await participant(
+        "task", "complete", "single-target:01-decision-cohort-1", "--set", "action=stop", *COMMITTEE
+    )
+    told.refuses(Exit.BAD_INPUT, "trial arm decide single-target --cohort 1")
+
+
+# ---------------------------------------------------------------------- arms
+
+
+async def test_the_committee_may_not_decide_while_a_window_is_open(
+    participant: Trial, protocol: LoadedProtocol, tmp_path: Path
+) -> None:
+    """Before anybody is dosed no decision is due; once a slot is given, the participant's window must close first."""
+    decide = ("arm", "decide", "single-target", "--action", "escalate", "--cohort")
+    (await participant(*decide, "1", *COMMITTEE)).refuses(
+        Exit.REFUSED, "NoDecisionDue", "cohort = 1", "0 of 3 evaluable"
+    )
+    await stock(participant, tmp_path)
+    await screen(participant, protocol)
+
+    def pending(arm: dict[str, Any]) -> bool:
+        return bool(arm["tallies"][0]["pending"] == 1)
+
+    arm = await until(lambda: participant.ok("arm", "status", "single-target"), pending)
+    (await participant(*decide, "1", *COMMITTEE)).refuses(Exit.REFUSED, "WindowOpen", "cohort = 1", "pending")
+    (await participant(*decide, "2", *COMMITTEE)).refuses(Exit.REFUSED, "NoDecisionDue", "cohort = 2", "cohort 1")
+    (await participant(*decide, "1", *COORDINATOR)).refuses(Exit.REFUSED, "WrongRole", "coordinator", "committee")
+    (await participant(*decide, "1", "--level", "0", *COMMITTEE)).refuses(Exit.BAD_INPUT, "level = 0", "at least 1")
+    after = await participant.ok("arm", "status", "single-target")
+    assert (after["cohort"], after["decisions"], after["tallies"]) == (1, [], arm["tallies"])
+    assert await refusals(participant, "single-target") == ["NoDecisionDue", "WindowOpen", "NoDecisionDue", "WrongRole"]
+    assert "Pending" in (await participant("arm", "status")).out
+
+
+# ---------------------------------------------------------------------- bank
+
+
+async def test_a_bank_file_loads_its_good_rows_and_lists_the_others(trial: Trial, pool: Pool, tmp_path: Path) -> None:
+    """A duplicate, an expired unit and an unknown antigen are rejected by line; loading it again changes nothing."""
+    mark = uuid.uuid4().hex[:6].upper()
+    rows = [
+        f"U-{mark}-1,LOT-1,D-1,mesothelin,1000,released,2040-01-01",
+        f"U-{mark}-1,LOT-1,D-1,mesothelin,1000,released,2040-01-01",
+        f"U-{mark}-2,LOT-1,D-1,mesothelin,1000,released,{date(2020, 1, 1)}",
+        f"U-{mark}-3,LOT-1,D-1,CD19,1000,released,2040-01-01",
+        f"U-{mark}-4,LOT-1,D-1,mesothelin+HER2,1000,released,2040-01-01",
+    ]
+    file = tmp_path / "units.csv"
+    file.write_text("\n".join([",".join(COLUMNS), *rows]))
+    (await trial("bank", "load", str(file))).refuses(Exit.BAD_INPUT, "--as", "TRIAL_PERSON")
+    told = await trial("bank", "load", str(file), "--as", "pharm-01", "--json")
+    assert told.code == Exit.PARTLY_DONE
+    assert told.json["loaded"] == [f"U-{mark}-1", f"U-{mark}-4"]
+    rejected = [(row["line"], row["field"], row["value"]) for row in told.json["rejected"]]
+    assert rejected == [(3, "unit_id", f"U-{mark}-1"), (4, "expires_on", "2020-01-01"), (5, "antigens", "CD19")]
+    assert all(row["rule"] for row in told.json["rejected"])
+    again = await trial("bank", "load", str(file), "--as", "pharm-01")
+    assert (again.code, again.err) == (Exit.PARTLY_DONE, "")
+    assert "loaded 0, rejected 5" in again.out
+    assert await pool.fetchval("SELECT count(*) FROM unit WHERE unit_id LIKE $1", f"U-{mark}-%") == 2
+    assert "mesothelin" in (await trial("bank", "status")).out
+    file.write_text("unit,lot\n")
+    (await trial("bank", "load", str(file), "--as", "pharm-01")).refuses(Exit.BAD_INPUT, "header = unit,lot")
+
+
+# ---------------------------------------------------------------------- audit
+
+
+async def test_a_history_is_exported_and_replayed(participant: Trial, tmp_path: Path) -> None:
+    """The auditor takes the history away, and today's code comes to the same commands and the same facts."""
+    await participant.ok("task", "complete", "CN01-001:01-biopsy-1", *BIOPSY, *COORDINATOR)
+    file = tmp_path / "history.json"
+    written = await participant.ok("audit", "export", "CN01-001", "--out", str(file))
+    replayed = await participant.ok("audit", "replay", str(file), "CN01-001", "study", "single-target")
+    assert [run["same"] for run in replayed] == [True] * 4
+    assert replayed[0]["events"] == written["events"]
+    assert replayed[0]["facts"] == len(await participant.ok("audit", "facts", "CN01-001"))
+    table = (await participant("audit", "export", "CN01-001")).out
+    assert "task_answered" in table
+    assert "coord-01 (coordinator)" in table
+
+
+async def test_a_history_that_was_changed_differs_in_the_replay(participant: Trial, tmp_path: Path) -> None:
+    """Somebody else's name in a fact, then another activity than was asked for: the replay names the first."""
+    await participant.ok("task", "complete", "CN01-001:01-biopsy-1", *BIOPSY, *COORDINATOR)
+    history = await participant.ok("audit", "export", "CN01-001")
+    file = tmp_path / "history.json"
+    file.write_text(json.dumps(renamed(history, "coord-01", "coord-02")))
+    told = await participant("audit", "replay", str(file))
+    assert (told.code, told.err) == (Exit.REPLAY_DIFFERS, "")
+    assert "who: recorded 'coord-02', today's code says 'coord-01'" in told.out
+    asked = next(event for event in history["events"] if "activityTaskScheduledEventAttributes" in event)
+    asked["activityTaskScheduledEventAttributes"]["activityType"]["name"] = "reserve_units"
+    file.write_text(json.dumps(history))
+    told = await participant("audit", "replay", str(file))
+    assert told.code == Exit.REPLAY_DIFFERS
+    assert f"event {asked['eventId']}" in told.out
+    file.write_text("{}")
+    (await participant("audit", "replay", str(file))).refuses(Exit.BAD_INPUT, "history.json", "not a Temporal history")
+
+
+def renamed(history: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    """The same history with another name in the facts that its markers carry."""
+    changed: dict[str, Any] = json.loads(json.dumps(history))
+    for event in changed["events"]:
+        marker = event.get("markerRecordedEventAttributes")
+        for payload in marker["details"]["result"]["payloads"] if marker else ():
+            text = base64.b64decode(payload["data"]).decode()
+            payload["data"] = base64.b64encode(text.replace(old, new).encode()).decode()
+    return changed
