@@ -670,9 +670,10 @@ def audit_replay(
     """Run histories through today's code: same commands and same facts, or what differs first (exit code 5)."""
     import asyncio
 
-    from worker import WORKFLOWS, workflow_runner
+    from worker import WORKFLOWS
     from workflows.audit import Replay, replay
     from workflows.converter import DATA_CONVERTER
+    from workflows.runner import workflow_runner
 
     files = {source: _read_history(Path(source)) for source in sources if Path(source).is_file()}
 

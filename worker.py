@@ -13,7 +13,6 @@ import structlog
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.bank import BankActivities
 from activities.database import Pool, open_pool
@@ -24,29 +23,10 @@ from deploy.migrate import migrate
 from schemas.names import TASK_QUEUE
 from workflows.arm import ArmWorkflow
 from workflows.participant import ParticipantWorkflow
+from workflows.runner import workflow_runner
 from workflows.study import StudyWorkflow
 
 WORKFLOWS = [ParticipantWorkflow, ArmWorkflow, StudyWorkflow]
-
-# Pure modules pass through the sandbox: a lint contract proves that they have no clock and no I/O.
-PASSED_THROUGH = (
-    "pydantic",
-    "pydantic_core",
-    "annotated_types",
-    "structlog",
-    "schemas",
-    "decisions",
-    "workflows.journal",
-    "workflows.logs",
-    "workflows.outbound",
-    "workflows.policies",
-)
-
-
-def workflow_runner(*also_passed_through: str) -> SandboxedWorkflowRunner:
-    """Return the sandbox that workflows run and replay in."""
-    modules = (*PASSED_THROUGH, *also_passed_through)
-    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*modules))
 
 
 def make_worker(client: Client, pool: Pool, *, interceptors: Sequence[Interceptor] = (), cached: int = 2000) -> Worker:
