@@ -1,0 +1,155 @@
+"""Holds: no infusion starts while the study or the arm is held; what is lifted goes on where it can."""
+
+import pytest
+from temporalio.api.enums.v1 import EventType
+
+from protocols.loader import LoadedProtocol
+from schemas import names
+from schemas.base import Role
+from schemas.problem import ProblemType
+from schemas.states import Disposition
+from schemas.task import TaskEnd
+from simulation.site import World
+from tests.workflows.stories import (
+    DUAL,
+    SINGLE,
+    Case,
+    begin,
+    eventually,
+    hold,
+    in_line,
+    lift,
+    one,
+    refused,
+    somebody,
+    units_by_state,
+)
+
+
+async def is_held(case: Case, *, held: bool = True) -> None:
+    """Wait until the participant's workflow knows of a hold, or of its end."""
+
+    async def heard() -> bool:
+        return (await case.state()).on_hold() is held
+
+    await eventually(heard, f"{case.subject} on hold: {held}")
+
+
+async def test_a_study_hold_stops_an_infusion_that_was_about_to_start(world: World, protocol: LoadedProtocol) -> None:
+    """The open infusion task is cancelled and its answer refused; after the hold a new check and a new task follow."""
+    case = await one(world, protocol)
+    task = await case.reach("infusion-1")
+
+    await hold(world)
+    await is_held(case)
+    with refused(ProblemType.TASK_ALREADY_CLOSED):
+        await case.send(task)
+    assert (await case.state()).closed[task["task_id"]] is TaskEnd.CANCELLED
+    assert (await case.state()).infusions == ()
+
+    await lift(world)
+    await is_held(case, held=False)
+    again = await case.reach("infusion-1")
+    assert again["task_id"] != task["task_id"]
+    assert again["detail"] == task["detail"]
+    assert [f["body"]["step"][-1] for f in await case.facts("treatment_checked")][-2:] == ["1", "2"]
+    await case.send(again)
+    await case.reach("treatment-check-infusion-2")
+    assert len((await case.state()).infusions) == 1
+
+
+async def test_a_hold_that_outlasts_the_window_leaves_the_participant_untreated(
+    world: World, protocol: LoadedProtocol
+) -> None:
+    """Nothing is lifted before the first infusion's window closes: not treated, and the units go back."""
+    case = await one(world, protocol)
+    await case.reach("treatment-check-infusion-1")
+    await hold(world)
+    await is_held(case)
+
+    state = await case.reach_end()
+
+    assert state.disposition is Disposition.NOT_TREATED
+    assert state.infusions == ()
+    assert await units_by_state(world, case.subject) == (0, 0)
+
+
+async def test_an_arm_hold_reaches_its_participants_and_stops_its_slots(world: World, protocol: LoadedProtocol) -> None:
+    """The single arm is held: who is on it may not be infused, who asks waits, and the other arm goes on."""
+    dual = somebody(2, antigens=protocol.protocol.arm(DUAL).targets[0])
+    treated, elsewhere, late = await begin(world, protocol, somebody(1), dual, somebody(3))
+    await treated.reach("treatment-check-infusion-1")
+
+    await hold(world, SINGLE)
+    await is_held(treated)
+    await in_line([late])
+    await is_held(late)
+
+    arm = await world.doors.arm_state(SINGLE)
+    assert arm.holds == (SINGLE,)
+    assert arm.queue == (late.subject,)
+    await elsewhere.reach("infusion-1")
+    assert (await elsewhere.state()).holds == ()
+
+    await lift(world, SINGLE)
+    await is_held(treated, held=False)
+    await is_held(late, held=False)
+    await treated.reach("infusion-1")
+
+
+async def test_a_hold_gives_no_slot_to_whoever_waits_until_it_is_lifted(world: World, protocol: LoadedProtocol) -> None:
+    """A participant who comes to a held arm gets the slot when the hold is lifted, and is then treated."""
+    (case,) = await begin(world, protocol, somebody())
+    await hold(world, SINGLE)
+    await in_line([case])
+    assert (await world.doors.arm_state(SINGLE)).slots == ()
+
+    await lift(world, SINGLE)
+
+    await case.reach("infusion-1")
+    assert (await case.state()).holds == ()
+
+
+async def test_nobody_is_enrolled_while_the_study_is_held(world: World, protocol: LoadedProtocol) -> None:
+    """Enrolment is refused on record during a study hold; the same participant can come after it."""
+    await begin(world, protocol)
+    await hold(world)
+    case = Case(world, protocol, somebody())
+
+    with refused(ProblemType.ON_HOLD):
+        await case.enroll()
+
+    assert (await world.doors.study_state()).active == ()
+    await lift(world)
+    await case.enroll()
+    assert (await world.doors.study_state()).active == (case.subject,)
+
+
+async def test_what_is_not_held_cannot_be_lifted(world: World, protocol: LoadedProtocol) -> None:
+    """Lifting a hold that was never placed is refused with what is held; so is placing one in the wrong role."""
+    await begin(world, protocol)
+
+    with refused(ProblemType.NOTHING_TO_LIFT):
+        await lift(world, DUAL)
+    with refused(ProblemType.WRONG_ROLE):
+        await hold(world, role=Role.COORDINATOR)
+    with refused(ProblemType.UNKNOWN_ARM):
+        await hold(world, "triple-target")
+
+    assert (await world.doors.study_state()).holds == ()
+
+
+@pytest.mark.xfail(strict=True, reason="each participant who has left holds up the arm's news by three waits of 10 s")
+async def test_an_arm_hold_is_not_delayed_by_those_who_have_left(world: World, protocol: LoadedProtocol) -> None:
+    """A participant of the arm has ended: the hold reaches the one who is about to be infused all the same, at once."""
+    gone, present = await begin(world, protocol, somebody(1), somebody(2))
+    gone.leave("lymphodepletion-1")
+    await gone.reach_end()
+    await present.reach("treatment-check-infusion-1")
+
+    await hold(world, SINGLE)
+    await is_held(present)
+
+    history = await world.doors.client.get_workflow_handle(names.arm_id(world.doors.study, SINGLE)).fetch_history()
+    timers = [event for event in history.events if event.event_type == EventType.EVENT_TYPE_TIMER_STARTED]
+    assert timers == [], "the arm waited before it told the next participant"

@@ -1,0 +1,137 @@
+"""Replay: today's code comes to the same commands and the same facts as the code that wrote the histories."""
+
+import asyncio
+import gzip
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowHistory
+from temporalio.worker import Replayer
+
+from schemas import names
+from worker import WORKFLOWS
+from workflows.audit import Replay, facts_in, fetch_runs, read_document, replay
+from workflows.converter import DATA_CONVERTER
+from workflows.runner import workflow_runner
+
+FILES = sorted((Path(__file__).parents[1] / "histories").glob("*.json.gz"))
+
+
+async def replay_all(runs: Sequence[WorkflowHistory]) -> list[Replay]:
+    """Replay runs by today's workflows."""
+    return [
+        await replay(run, workflows=WORKFLOWS, runner=workflow_runner(), data_converter=DATA_CONVERTER) for run in runs
+    ]
+
+
+def read(file: Path) -> list[WorkflowHistory]:
+    """Read a committed history."""
+    return read_document(gzip.decompress(file.read_bytes()).decode())
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name.removesuffix(".json.gz"))
+async def test_recorded_histories_replay(file: Path) -> None:
+    """A history that an earlier version wrote replays, with every fact of it."""
+    runs = read(file)
+
+    for done in await replay_all(runs):
+        assert done.difference is None, f"{done.workflow_id}: {done.difference}"
+    numbers = [fact.sequence for fact in facts_in(runs)]
+    assert len(numbers) > 1
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_there_are_recorded_histories_of_every_kind() -> None:
+    """The committed histories cover participants with different ends, both arms and a study."""
+    kinds = {file.name.removesuffix(".json.gz").partition("-")[2] for file in FILES}
+
+    assert kinds >= {
+        "single-completed",
+        "dual-completed",
+        "screen-failure",
+        "withdrawal",
+        "dual-with-dlt",
+        "arm-single-target",
+        "arm-dual-target",
+        "study",
+    }
+
+
+def swapped(history: WorkflowHistory) -> WorkflowHistory:
+    """Return the history as if its first two published batches of facts had been published the other way round."""
+    events = list(history.events)
+    marker = EventType.EVENT_TYPE_MARKER_RECORDED
+    first, second, *_ = [index for index, event in enumerate(events) if event.event_type == marker]
+    one, other = (events[index].marker_recorded_event_attributes for index in (first, second))
+    kept = type(one)()
+    kept.CopyFrom(one)
+    one.CopyFrom(other)
+    other.CopyFrom(kept)
+    return WorkflowHistory(history.workflow_id, events)
+
+
+def without_first_timer(history: WorkflowHistory) -> WorkflowHistory:
+    """Return the history as of code that waited for something else where the first timer was started."""
+    events = list(history.events)
+    index = next(i for i, e in enumerate(events) if e.event_type == EventType.EVENT_TYPE_TIMER_STARTED)
+    events[index].timer_started_event_attributes.timer_id = "another"
+    event = events[index]
+    event.event_type = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED
+    return WorkflowHistory(history.workflow_id, events)
+
+
+@pytest.mark.parametrize("change", [swapped, without_first_timer])
+async def test_a_history_with_other_commands_does_not_replay(change: object) -> None:
+    """The replayer bites: a history whose commands come in another order is told apart, with the event that differs."""
+    assert callable(change)
+    file = next(file for file in FILES if "single-completed" in file.name)
+
+    (done,) = await replay_all([change(run) for run in read(file)])
+
+    assert done.difference is not None
+
+
+def otherwise_decided(history: WorkflowHistory) -> WorkflowHistory:
+    """Return the history with one published fact changed by hand."""
+    for event in history.events:
+        for payloads in event.marker_recorded_event_attributes.details.values():
+            for payload in payloads.payloads:
+                payload.data = payload.data.replace(b'"disposition":"completed"', b'"disposition":"withdrawn"')
+    return history
+
+
+async def test_a_history_with_a_changed_fact_is_told_apart() -> None:
+    """The commands are the same, but a fact was altered by hand: replay comes to another one and says which."""
+    file = next(file for file in FILES if "single-completed" in file.name)
+
+    (done,) = await replay_all([otherwise_decided(run) for run in read(file)])
+
+    assert done.difference is not None
+    assert "disposition" in done.difference
+
+
+async def test_everything_that_ran_in_this_session_replays(client: Client, trial_worker: None) -> None:
+    """Every run of every participant, arm and study that the other tests started, closed or still open, replays."""
+    ids = sorted({found.id async for found in client.list_workflows()})
+    kinds = {name.split("/")[0] for name in ids}
+    assert kinds <= {"participant", "arm", "study"}
+
+    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=DATA_CONVERTER)
+    failures: list[str] = []
+    for some in (ids[start : start + 8] for start in range(0, len(ids), 8)):
+        histories = await asyncio.gather(*(fetch_runs(client, workflow_id) for workflow_id in some))
+        results = [await replayer.replay_workflow(r, raise_on_replay_failure=False) for runs in histories for r in runs]
+        failures += [f"{r.history.workflow_id}: {r.replay_failure}" for r in results if r.replay_failure is not None]
+
+    assert failures == []
+
+
+def test_histories_hold_no_birth_dates() -> None:
+    """Histories are kept for years: they hold subject ids and an age at consent, and no birth date."""
+    for file in FILES:
+        text = json.dumps(gzip.decompress(file.read_bytes()).decode())
+        assert "birth" not in text.lower()
+        assert names.TASK_QUEUE in text
