@@ -51,6 +51,11 @@ class EmailChannel:
 
     def __init__(self, host: str, port: int, sender: str, recipients: Mapping[str, str]) -> None:
         """Take the server and the address of each role; `default` serves the other roles."""
+        if "default" not in recipients:
+            raise ValueError(
+                f"TRIAL_SMTP_RECIPIENTS = {','.join(sorted(recipients))}: needs an address for 'default', "
+                "such as default=trial@example.org,investigator=pi@example.org"
+            )
         self._host, self._port, self._sender, self._recipients = host, port, sender, recipients
 
     async def send(self, notice: Mapping[str, object]) -> None:

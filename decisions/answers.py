@@ -18,6 +18,8 @@ from schemas.protocol import Protocol
 from schemas.states import ParticipantState
 from schemas.task import Task, TaskEnd
 
+EASTERNMOST = timedelta(hours=14)
+"""Sites report their own calendar day, and UTC+14 is where a day begins first."""
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far a sender's clock may run ahead of the server's before its times count as future."""
 
@@ -158,7 +160,7 @@ def ended(state: ParticipantState) -> Problem | None:
 
 
 def _outside(field: str, day: date, earliest: date, what: str, now: datetime) -> Problem | None:
-    if day > (now + CLOCK_TOLERANCE).date():
+    if day > (now + EASTERNMOST).date():
         return Problem(
             type=ProblemType.DATE_IN_FUTURE,
             field=field,
@@ -265,6 +267,14 @@ def _wrong_infusion(protocol: Protocol, state: ParticipantState, task: Task, ans
             value=task.id,
             rule=f"no infusion starts while held: {', '.join(state.holds)}",
             expected="the hold to be lifted first",
+        )
+    if state.treatment_stopped or state.dlt is not None:
+        return Problem(
+            type=ProblemType.DOSE_OUT_OF_RULE,
+            field="task_id",
+            value=task.id,
+            rule="treatment has stopped: no further infusion is given",
+            expected="no infusion",
         )
     planned = task.detail["unit"]
     if answer.unit_id != planned:

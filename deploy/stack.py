@@ -16,13 +16,19 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    DescribeTaskQueueRequest,
+    UpdateNamespaceRequest,
+)
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -38,6 +44,8 @@ WORKER_GRACE = 30.0
 """Seconds that the worker has to finish the activities under way."""
 SERVER_GRACE = 15.0
 """Seconds that the Temporal server has to close its database."""
+RETENTION = timedelta(days=30 * 365)
+"""How long closed histories are kept: gene-modified cells are followed up for 15 years, and records outlive that."""
 PORT_LIMIT = 2.0
 """Seconds to wait for the port of a server that has just ended."""
 
@@ -226,7 +234,18 @@ def _with_server(stack: Stack, report: Report) -> Stack:
         stack = _save(stack.model_copy(update={"server": started}))
         report(f"starting the Temporal server at {stack.temporal_address}")
     _wait(stack, "temporal", stack.server, lambda: _temporal_answers(stack))
+    asyncio.run(_keep_histories(stack))
     return stack
+
+
+async def _keep_histories(stack: Stack) -> None:
+    """Keeps closed histories as long as an auditor may ask for them: a new namespace forgets them after a day."""
+    client = await Client.connect(stack.temporal_address, namespace=stack.namespace)
+    config = NamespaceConfig()
+    config.workflow_execution_retention_ttl.FromTimedelta(RETENTION)
+    await client.workflow_service.update_namespace(
+        UpdateNamespaceRequest(namespace=stack.namespace, config=config), retry=True
+    )
 
 
 def _with_postgres(stack: Stack, report: Report) -> Stack:

@@ -27,7 +27,8 @@ Document: TypeAlias = Any
 """Parsed JSON."""
 ROOT = Path(__file__).parents[1]
 TODAY = datetime.now(UTC).date().isoformat()
-TOMORROW = (datetime.now(UTC).date() + timedelta(days=1)).isoformat()
+# Two days on, it is the future everywhere on earth.
+TOMORROW = (datetime.now(UTC).date() + timedelta(days=2)).isoformat()
 CONSENT = ("--consent-date", TODAY, "--consent-version", "1.0", "--age", "55")
 COORDINATOR = ("--as", "coord-01", "--role", "coordinator")
 INVESTIGATOR = ("--as", "inv-01", "--role", "investigator")

@@ -157,7 +157,7 @@ class ParticipantWorkflow:
             attempt += 1
 
     async def _take_a_place(self) -> None:
-        waited_since = now()
+        waited_since: datetime | None = None
         while not self._state.units and not self._treated():
             if self._state.assignment is None:
                 self._assign()
@@ -165,6 +165,7 @@ class ParticipantWorkflow:
                 await self._wait_for_slot()
             elif not await self._reserve():
                 await self._return_slot("the bank has no fitting product now")
+                waited_since = waited_since or now()
                 give_up = waited_since + timedelta(days=self._rules.assignment.product_give_up_after_days)
                 if now() >= give_up:
                     raise ScheduleEndedError(Disposition.NOT_TREATED, "no fitting product came to the bank in time")
@@ -237,7 +238,7 @@ class ParticipantWorkflow:
         if self._treated() or self._state.treatment_stopped:
             return
         starts = self._day(rule.days[0])
-        closes = starts + timedelta(days=rule.window_after_days)
+        closes = starts + timedelta(days=rule.window_after_days + 1)
         if not self._state.lymphodepletion_on and not await self._cleared("lymphodepletion", starts, closes):
             raise ScheduleEndedError(
                 Disposition.NOT_TREATED, "the treatment criteria were not met in time for lymphodepletion"
@@ -250,7 +251,7 @@ class ParticipantWorkflow:
                 "fludarabine_mg_per_m2": f"{rule.fludarabine_mg_per_m2:g}",
                 "cyclophosphamide_mg_per_m2": f"{rule.cyclophosphamide_mg_per_m2:g}",
             }
-            closes = self._day(offset) + timedelta(days=rule.window_after_days)
+            closes = self._day(offset + rule.window_after_days + 1)
             given = await self._ask(TaskKind.LYMPHODEPLETION, step, title, expires_at=closes, detail=detail)
             if not given and number == 1:
                 raise ScheduleEndedError(Disposition.NOT_TREATED, "lymphodepletion was not started within its window")
@@ -274,7 +275,8 @@ class ParticipantWorkflow:
             self._return_product("no further infusion is planned")
 
     async def _infusion(self, number: int, step: str, planned: datetime) -> None:
-        closes = planned + timedelta(days=self._rules.infusions.window_after_days)
+        # A window includes its last day.
+        closes = planned + timedelta(days=self._rules.infusions.window_after_days + 1)
         await self._until(planned)
         while now() < closes and not self._treatment_is_over():
             if not await self._cleared(step, planned, closes):
@@ -317,7 +319,7 @@ class ParticipantWorkflow:
             await self._tell_arm("report_first_dose", m.FirstDose(subject=self._state.subject, infused_on=given_on))
         if number in self._rules.cytokine.after_infusions:
             rule = self._rules.cytokine
-            closes = _start_of(given_on) + timedelta(days=rule.window_days)
+            closes = _start_of(given_on) + timedelta(days=rule.window_days + 1)
             detail = {"agent": rule.agent, "million_units_per_m2": f"{rule.million_units_per_m2:g}"}
             self._open_once(
                 TaskKind.CYTOKINE_COURSE,

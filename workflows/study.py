@@ -143,6 +143,15 @@ class StudyWorkflow:
         role = command.envelope.role
         if role not in (Role.COORDINATOR, Role.INVESTIGATOR, Role.OPERATIONS):
             return checks.wrong_role("envelope.role", role, Role.COORDINATOR)
+        site = command.envelope.site
+        if site is not None and site != command.subject.split("-", maxsplit=1)[0]:
+            return Problem(
+                type=ProblemType.WRONG_ROLE,
+                field="envelope.site",
+                value=site,
+                rule=f"{command.subject} belongs to another site",
+                expected=command.subject.split("-", maxsplit=1)[0],
+            )
         taken = {*self._state.active, *self._state.ended, *self._enrolling}
         if command.subject in taken:
             return self._taken(command.subject)

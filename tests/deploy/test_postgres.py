@@ -90,7 +90,9 @@ async def test_a_second_start_finds_the_running_server(postgres_folder: Path) ->
 @pytest.mark.parametrize("ending", [0, signal.SIGINT, signal.SIGKILL], ids=["exit", "Ctrl-C", "kill"])
 def test_the_server_outlives_the_process_that_started_it(postgres_folder: Path, ending: int) -> None:
     program = (
-        "import os, sys; from pathlib import Path; from deploy.postgres import start_postgres;"
+        "import os, signal, sys; from pathlib import Path; from deploy.postgres import start_postgres;"
+        # Children of a background job inherit a deaf ear to Ctrl-C; this one listens wherever the tests run.
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"
         "print(start_postgres(Path(sys.argv[1])), flush=True); ending = int(sys.argv[2]);"
         # As a terminal does: to the whole process group.
         "ending and os.killpg(0, ending)"

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from deploy.postgres import postmaster
 from deploy.processes import Process, last_lines
 from deploy.settings import SettingsError, connect, connect_database, load_settings
-from deploy.stack import Stack, StackError, down, environment, read_stack, status, up
+from deploy.stack import RETENTION, Stack, StackError, down, environment, read_stack, status, up
 
 WORKER = (sys.executable, "-c", "import os, signal; print(os.environ['TEMPORAL_ADDRESS'], flush=True); signal.pause()")
 
@@ -94,7 +95,9 @@ async def test_a_taken_port_is_changed_and_the_worker_told(
 
 async def test_the_parts_are_deaf_to_the_terminal_and_outlive_their_starter(stack_folder: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from deploy.stack import up;"
+        # Children of a background job inherit a deaf ear to Ctrl-C; this one listens wherever the tests run.
+        "import signal, sys; from pathlib import Path; from deploy.stack import up;"
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"
         "up(Path(sys.argv[1]), ui=False, worker=sys.argv[2:]); import os; os.killpg(0, 2)"
     )
     command = [sys.executable, "-c", program, str(stack_folder), *WORKER]
@@ -103,6 +106,16 @@ async def test_the_parts_are_deaf_to_the_terminal_and_outlive_their_starter(stac
     )
     assert status(stack_folder).complete
     await client_of(stack_folder)
+
+
+async def test_closed_histories_are_kept_for_auditors(stack_folder: Path) -> None:
+    """A dev server's namespace forgets closed histories after a day; ours keeps them for decades."""
+    await raise_up(stack_folder)
+    client = await client_of(stack_folder)
+
+    described = await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
+
+    assert described.config.workflow_execution_retention_ttl.ToTimedelta() == RETENTION
 
 
 def test_a_recycled_pid_is_left_alone(stack_folder: Path) -> None:

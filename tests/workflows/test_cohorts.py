@@ -296,6 +296,11 @@ async def test_a_small_phase_one_finds_its_dose(world: World, protocol: LoadedPr
         (2, "de_escalate", 1),
         (1, "declare_rp2d", 1),
     ]
+    await eventually(lambda: nobody_is_active(world), "the study knows that everybody has ended")
     study = await world.doors.study_state()
-    assert study.active == ()
     assert sorted(study.ended.values()) == [*[Disposition.COMPLETED] * 5, Disposition.SCREEN_FAILURE]
+
+
+async def nobody_is_active(world: World) -> bool:
+    """Tell whether the study knows of every participant's end."""
+    return (await world.doors.study_state()).active == ()

@@ -178,7 +178,7 @@ MALFORMED: dict[str, tuple[str, ProblemType, str, Spoil]] = {
         "biopsy-1",
         ProblemType.DATE_IN_FUTURE,
         "answer.collected_on",
-        lambda case, _task: {"collected_on": case.today + timedelta(days=1)},
+        lambda case, _task: {"collected_on": case.today + timedelta(days=2)},
     ),
     "a biopsy before consent": (
         "biopsy-1",
