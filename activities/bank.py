@@ -9,7 +9,7 @@ from activities.database import Pool
 from decisions.matching import match_units
 from schemas import names
 from schemas.bank import Unit, UnitMatch
-from schemas.messages import ReserveUnits
+from schemas.messages import ReserveUnits, ReturnUnits
 
 # Units of other targets are left out here only to lock fewer rows; the rule itself is `match_units`.
 CANDIDATES = """
@@ -18,6 +18,9 @@ FROM unit
 WHERE antigens @> $1 AND NOT EXISTS (SELECT FROM reservation WHERE reservation.unit_id = unit.unit_id)
 ORDER BY unit_id
 FOR UPDATE
+"""
+FREE = """
+DELETE FROM reservation WHERE unit_id = ANY($1) AND study = $2 AND subject = $3 AND NOT infused RETURNING unit_id
 """
 RESERVED = """
 SELECT unit.unit_id, lot, donor, antigens, million_cells, quality, expires_on
@@ -52,6 +55,17 @@ class BankActivities:
                 [(u.unit_id, reserve.study, reserve.subject, reserve.key, n) for n, u in enumerate(match.units)],
             )
             return match
+
+    @activity.defn(name=names.RETURN_UNITS)
+    async def return_units(self, back: ReturnUnits) -> None:
+        """Free units that were not infused, and book it; a second time there is nothing left to free."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            freed = await connection.fetch(FREE, list(back.units), back.study, back.subject)
+            await connection.executemany(
+                "INSERT INTO custody (unit_id, workflow_id, sequence, event, at, who, why) "
+                "VALUES ($1, $2, $3, 'returned', $4, 'system', $5)",
+                [(row["unit_id"], back.workflow_id, back.sequence, back.at, back.why) for row in freed],
+            )
 
 
 def _units(rows: Sequence[asyncpg.Record]) -> tuple[Unit, ...]:

@@ -1,5 +1,8 @@
 """Publishing facts: read model, worklist, outbox and custody of units, together in one transaction."""
 
+from typing import Any
+
+from pydantic import TypeAdapter
 from temporalio import activity
 
 from activities.database import Connection, Pool
@@ -8,6 +11,8 @@ from schemas import names
 from schemas.answers import InfusionGiven
 from schemas.messages import Publication, Recorded
 from schemas.task import Task
+
+ANY_FACT: TypeAdapter[f.AnyFact] = TypeAdapter(f.AnyFact)
 
 # Each statement does all that belongs together: round trips are most of what publishing costs.
 INSERT_FACTS = """
@@ -27,6 +32,7 @@ WITH opened AS (
 )
 INSERT INTO outbox (study, task_id, event, role, site, subject_line, body)
 VALUES ($2, $1, 'opened', $8, $9, $15, $16)
+ON CONFLICT ON CONSTRAINT notified_once DO NOTHING
 """
 # An escalation goes to trial operations; a reminder to whoever is to act.
 URGE_TASK = """
@@ -39,6 +45,7 @@ SELECT study, task_id, $3::text, CASE $3::text WHEN 'escalated' THEN 'operations
        format(E'%s\n\nTask %s of %s was %s: %s.\nAnswer: trial task complete %s', title, task_id, owner,
               $3::text, $4::text, task_id)
 FROM urged
+ON CONFLICT ON CONSTRAINT notified_once DO NOTHING
 """
 # Whoever listens (a page, a dashboard, a virtual site) looks again; nothing depends on it.
 MOVE_STANDING = """
@@ -65,7 +72,8 @@ class LedgerActivities:
         Publish facts in their order.
 
         A fact that is in the read model already was published by an earlier attempt, whole transaction and all: it
-        is passed over, so that nothing is shown, notified or booked twice.
+        is passed over, so that nothing is shown, notified or booked twice. If another fact has its number, then a
+        worker died between publishing and the history: the history is right, and the read model is made to follow.
         """
         async with self._pool.acquire() as connection, connection.transaction():
             for sequence in await _insert_new(connection, publication):
@@ -99,13 +107,70 @@ async def _insert_new(connection: Connection, publication: Publication) -> list[
     ]
     if not rows:
         return []
-    new = await connection.fetch(
-        INSERT_FACTS, publication.workflow_id, publication.run_id, publication.study, publication.owner, rows
-    )
+    arguments = (publication.workflow_id, publication.run_id, publication.study, publication.owner, rows)
+    new = await connection.fetch(INSERT_FACTS, *arguments)
+    if len(new) < len(rows) and (wrong := await _first_other(connection, publication.workflow_id, rows)) is not None:
+        await _forget_from(connection, publication, wrong)
+        new = [*new, *await connection.fetch(INSERT_FACTS, *arguments)]
+        return sorted({row["sequence"] for row in new if row["sequence"] >= wrong})
     return sorted(row["sequence"] for row in new)
 
 
+async def _first_other(connection: Connection, workflow_id: str, rows: list[dict[str, Any]]) -> int | None:
+    """Return the first number under which the read model has another fact than the history."""
+    found = await connection.fetch(
+        "SELECT sequence, kind, who, why, body FROM fact WHERE workflow_id = $1 AND sequence BETWEEN $2 AND $3",
+        workflow_id,
+        rows[0]["sequence"],
+        rows[-1]["sequence"],
+    )
+    have = {row["sequence"]: row for row in found}
+    same = ("kind", "who", "why")
+    return next(
+        (
+            new["sequence"]
+            for new in rows
+            if any(have[new["sequence"]][key] != new[key] for key in same)
+            or _timeless(have[new["sequence"]]["body"]) != _timeless(new["body"])
+        ),
+        None,
+    )
+
+
+def _timeless(body: dict[str, Any]) -> dict[str, Any]:
+    # The same task, opened anew by a second attempt, is a second or so younger.
+    task = body.get("task")
+    return body if task is None else body | {"task": task["id"]}
+
+
+async def _forget_from(connection: Connection, publication: Publication, sequence: int) -> None:
+    """Take back what was published from a number on, and rebuild the workflow's part of the worklist without it."""
+    workflow_id = publication.workflow_id
+    await connection.execute("DELETE FROM fact WHERE workflow_id = $1 AND sequence >= $2", workflow_id, sequence)
+    await connection.execute(
+        "DELETE FROM custody WHERE workflow_id = $1 AND sequence >= $2 AND event = 'infused'", workflow_id, sequence
+    )
+    await connection.execute("DELETE FROM task WHERE workflow_id = $1", workflow_id)
+    kept = await connection.fetch("SELECT * FROM fact WHERE workflow_id = $1 ORDER BY sequence", workflow_id)
+    for row in kept:
+        if row["kind"].startswith("task_"):
+            common = {key: row[key] for key in ("kind", "at", "who", "role", "why")}
+            await _project_task(connection, publication, ANY_FACT.validate_python(common | row["body"]))
+
+
 async def _project(connection: Connection, publication: Publication, sequence: int, fact: f.AnyFact) -> None:
+    await _project_task(connection, publication, fact)
+    match fact:
+        case f.TaskAnswered(answer=InfusionGiven() as given):
+            await connection.execute("UPDATE reservation SET infused = true WHERE unit_id = $1", given.unit_id)
+            await _book(connection, publication, sequence, "infused", (given.unit_id,), fact)
+        case f.ProductReserved():
+            await _book(connection, publication, sequence, "reserved", fact.units, fact)
+        case _:
+            return
+
+
+async def _project_task(connection: Connection, publication: Publication, fact: f.AnyFact) -> None:
     match fact:
         case f.TaskOpened():
             await _open(connection, publication, fact.task)
@@ -117,20 +182,6 @@ async def _project(connection: Connection, publication: Publication, sequence: i
             await _close(connection, publication, fact.task_id, str(fact.end), fact)
         case f.TaskAnswered():
             await _close(connection, publication, fact.task_id, "answered", fact)
-            if isinstance(fact.answer, InfusionGiven):
-                unit = fact.answer.unit_id
-                await connection.execute("UPDATE reservation SET infused = true WHERE unit_id = $1", unit)
-                await _book(connection, publication, sequence, "infused", (unit,), fact)
-        case f.ProductReserved():
-            await _book(connection, publication, sequence, "reserved", fact.units, fact)
-        case f.ProductReturned():
-            await connection.execute(
-                "DELETE FROM reservation WHERE unit_id = ANY($1) AND study = $2 AND subject = $3 AND NOT infused",
-                list(fact.units),
-                publication.study,
-                publication.owner,
-            )
-            await _book(connection, publication, sequence, "returned", fact.units, fact)
         case _:
             return
 
@@ -173,6 +224,7 @@ async def _book(
     connection: Connection, publication: Publication, sequence: int, event: str, units: tuple[str, ...], fact: f.AnyFact
 ) -> None:
     await connection.executemany(
-        "INSERT INTO custody (unit_id, workflow_id, sequence, event, at, who, why) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO custody (unit_id, workflow_id, sequence, event, at, who, why) VALUES ($1, $2, $3, $4, $5, $6, $7) "
+        "ON CONFLICT DO NOTHING",
         [(unit, publication.workflow_id, sequence, event, fact.at, fact.who, fact.why) for unit in units],
     )

@@ -73,7 +73,7 @@ def malformed_adverse_event(state: ParticipantState, command: ReportAdverseEvent
 
 
 def malformed_end(state: ParticipantState, command: EndParticipation, now: datetime) -> Problem | None:
-    """Participation ends between consent and now; death and withdrawal need no further reason, the others do."""
+    """Participation ends between consent and now, and always with a reason."""
     return (
         future_time("envelope.time", command.envelope.time, now)
         or _outside("occurred_on", command.occurred_on, state.consent_signed_on, "the consent", now)

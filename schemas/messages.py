@@ -144,6 +144,18 @@ class ReserveUnits(Frozen):
     request: UnitRequest
 
 
+class ReturnUnits(Frozen):
+    """Give units that were not infused back to the bank; doing it again changes nothing."""
+
+    study: str
+    subject: str
+    units: tuple[str, ...]
+    workflow_id: str
+    sequence: int
+    at: AwareDatetime
+    why: str
+
+
 class RegisterProtocol(Frozen):
     """Keep a protocol's content by its hash."""
 

@@ -4,6 +4,7 @@ TASK_QUEUE = "car-nk-trial"
 
 PUBLISH_FACTS = "publish_facts"
 RESERVE_UNITS = "reserve_units"
+RETURN_UNITS = "return_units"
 LOAD_PROTOCOL = "load_protocol"
 REGISTER_PROTOCOL = "register_protocol"
 

@@ -121,9 +121,11 @@ class ArmWorkflow:
         return len(self._state.decisions) > len(earlier)
 
     async def _continue_as_new(self) -> None:
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        await self._journal.publish()
-        await self._send_news()
+        # What arrives while this run is closing its books still belongs to it.
+        while self._journal.unpublished or self._news or not workflow.all_handlers_finished():
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            await self._journal.publish_before_leaving()
+            await self._send_news()
         workflow.continue_as_new(
             self._start.model_copy(update={"state": self._state, "sequence": self._journal.sequence})
         )
@@ -166,12 +168,10 @@ class ArmWorkflow:
             self._tell_participant(request.subject, "refuse_slot", m.ArmRefusal(arm=self._state.arm, why=why))
             return
         self._journal.record(f.SlotRequested(subject=request.subject, **system("assigned to this arm")))
-        for scope in self._state.holds:
-            self._tell_participant(
-                request.subject,
-                "change_hold",
-                m.HoldChange(scope=scope, held=True, who="system", why=f"{scope} is held"),
-            )
+        # The study tells its participants of its own holds; passed on from here, one could arrive after its end.
+        if self._state.arm in self._state.holds:
+            held = m.HoldChange(scope=self._state.arm, held=True, who="system", why=f"{self._state.arm} is held")
+            self._tell_participant(request.subject, "change_hold", held)
 
     @workflow.signal
     def take_slot_back(self, back: m.SlotBack) -> None:

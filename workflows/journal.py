@@ -80,8 +80,10 @@ class Journal(Generic[State, SomeFact]):
 
     async def publish_before_leaving(self) -> None:
         """Publish before awaiting something else than people or time: nobody may see an answered task meanwhile."""
-        if self._unpublished:
-            await self.publish(None)
+        async with self._publishing:
+            while self._unpublished:
+                self._announced = None
+                await self._publish_batch(tuple(self._unpublished))
 
     async def _publish_batch(self, batch: tuple[SomeFact, ...]) -> None:
         publication = Publication.model_construct(

@@ -1,23 +1,19 @@
-"""Signals to other workflows, sent until they arrive."""
+"""Signals to other workflows."""
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from workflows import policies
-
 
 async def tell(workflow_id: str, signal: str, message: object) -> bool:
     """
-    Signal another workflow by id; return False when it does not exist (any more).
+    Signal another workflow by id; return False when it has ended, and so needs no more news.
 
-    The server delivers once it has accepted; a workflow that has ended needs no more news.
+    The server delivers once it has accepted, also to a workflow that is just continuing as new. Trying again after
+    'not found' would only hold up the news of those behind.
     """
-    for _ in range(policies.SIGNAL_ATTEMPTS):
-        try:
-            await workflow.get_external_workflow_handle(workflow_id).signal(signal, message)
-        except ApplicationError:
-            await workflow.sleep(policies.SIGNAL_RETRY_WAIT)
-        else:
-            return True
-    workflow.logger.warning("signal_undelivered", extra={"to": workflow_id, "signal": signal})
-    return False
+    try:
+        await workflow.get_external_workflow_handle(workflow_id).signal(signal, message)
+    except ApplicationError as error:
+        workflow.logger.warning("signal_undelivered", extra={"to": workflow_id, "signal": signal, "error": str(error)})
+        return False
+    return True

@@ -240,9 +240,8 @@ class ParticipantWorkflow:
         starts = self._day(rule.days[0])
         closes = starts + timedelta(days=rule.window_after_days + 1)
         if not self._state.lymphodepletion_on and not await self._cleared("lymphodepletion", starts, closes):
-            raise ScheduleEndedError(
-                Disposition.NOT_TREATED, "the treatment criteria were not met in time for lymphodepletion"
-            )
+            held = f"held ({', '.join(self._state.holds)})" if self._state.on_hold() else "the criteria were not met"
+            raise ScheduleEndedError(Disposition.NOT_TREATED, f"lymphodepletion could not start in time: {held}")
         for number, offset in enumerate(rule.days, start=1):
             step = f"lymphodepletion-{number}"
             await self._until(self._day(offset))
@@ -272,7 +271,7 @@ class ParticipantWorkflow:
                 continue
             await self._infusion(number, step, self._day(offset))
         if self._state.units:
-            self._return_product("no further infusion is planned")
+            await self._return_product("no further infusion is planned")
 
     async def _infusion(self, number: int, step: str, planned: datetime) -> None:
         # A window includes its last day.
@@ -374,7 +373,7 @@ class ParticipantWorkflow:
         for task in list(self._state.tasks.values()):
             self._cancel(task, reason)
         if self._state.units:
-            self._return_product(reason)
+            await self._return_product(reason)
         if self._state.slot is not None and self._state.dlt is None:
             await self._judge_dlt(window_complete=False)
         elif self._state.assignment is not None and self._state.slot is None:
@@ -404,7 +403,12 @@ class ParticipantWorkflow:
     async def _judge_dlt(self, *, window_complete: bool) -> None:
         judged = judge_dlt(self._rules.dlt, len(self._rules.infusions.days), self._state, window_complete)
         if judged is None:
-            judged = DltStatus.NOT_EVALUABLE, "the safety follow-up of the DLT window was not completed"
+            undone = (
+                "the safety follow-up of the DLT window was not completed"
+                if self._treated()
+                else "no infusion was given"
+            )
+            judged = DltStatus.NOT_EVALUABLE, undone
         status, why = judged
         self._journal.record(f.DltJudged(status=status, **system(why)))
         outcome = m.Outcome(subject=self._state.subject, status=status, occurred_on=now().date(), why=why)
@@ -416,8 +420,30 @@ class ParticipantWorkflow:
         )
         self._journal.record(f.SlotReturned(**system(why)))
 
-    def _return_product(self, why: str) -> None:
-        self._journal.record(f.ProductReturned(units=self._state.units, **system(why)))
+    async def _return_product(self, why: str) -> None:
+        """
+        Give the units back to the bank.
+
+        By an activity, not by publishing the fact: an activity starts only once the history holds the decision, and a
+        unit that is free again may be somebody else's a moment later.
+        """
+        units = self._state.units
+        self._journal.record(f.ProductReturned(units=units, **system(why)))
+        await self._journal.publish_before_leaving()
+        await workflow.execute_activity(
+            names.RETURN_UNITS,
+            m.ReturnUnits(
+                study=self._state.study,
+                subject=self._state.subject,
+                units=units,
+                workflow_id=workflow.info().workflow_id,
+                sequence=self._journal.sequence,
+                at=now(),
+                why=why,
+            ),
+            start_to_close_timeout=policies.ACTIVITY_START_TO_CLOSE,
+            retry_policy=policies.DATABASE_RETRY,
+        )
 
     def _skip(self, step: str, why: str) -> None:
         self._journal.record(f.StepSkipped(step=step, **system(why)))
@@ -437,8 +463,9 @@ class ParticipantWorkflow:
     async def _continue_as_new_if_due(self) -> None:
         if not workflow.info().is_continue_as_new_suggested():
             return
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        await self._journal.publish()
+        while self._journal.unpublished or not workflow.all_handlers_finished():
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            await self._journal.publish_before_leaving()
         workflow.continue_as_new(
             self._start.model_copy(
                 update={

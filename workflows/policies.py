@@ -18,7 +18,3 @@ ACTIVITY_START_TO_CLOSE = timedelta(seconds=30)
 PUBLISH_START_TO_CLOSE = timedelta(seconds=5)
 PUBLISH_LOCAL_RETRY_THRESHOLD = timedelta(seconds=2)
 """Longer back-offs become durable timers, so that an outage does not hold a workflow task open."""
-
-SIGNAL_ATTEMPTS = 3
-SIGNAL_RETRY_WAIT = timedelta(seconds=10)
-"""Between attempts to reach a workflow that is just continuing as new or being started."""

@@ -93,9 +93,11 @@ class StudyWorkflow:
         )
 
     async def _continue_as_new(self, start: StartStudy) -> None:
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        await self._journal.publish()
-        await self._send_news()
+        # What arrives while this run is closing its books still belongs to it.
+        while self._journal.unpublished or self._news or not workflow.all_handlers_finished():
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            await self._journal.publish_before_leaving()
+            await self._send_news()
         continued = m.StudyContinued(protocol=self._protocol, state=self._state, sequence=self._journal.sequence)
         workflow.continue_as_new(args=[start, continued])
 

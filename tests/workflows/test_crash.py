@@ -154,7 +154,6 @@ async def _is_busy(world: World) -> bool:
     return bool(count >= 6)
 
 
-@pytest.mark.xfail(strict=True, reason=ORDER_NOT_FIXED)
 async def test_an_answer_that_arrives_while_the_worker_dies_after_a_commit_is_not_lost(
     own_world: World, workers: Workers, protocol: LoadedProtocol, tmp_path: Path
 ) -> None:
@@ -179,7 +178,6 @@ async def test_an_answer_that_arrives_while_the_worker_dies_after_a_commit_is_no
     await assert_nothing_lost_or_doubled(case)
 
 
-@pytest.mark.xfail(strict=True, reason=ORDER_NOT_FIXED)
 async def test_a_unit_infused_as_its_window_closes_is_not_free_for_another(
     own_world: World, workers: Workers, protocol: LoadedProtocol, tmp_path: Path
 ) -> None:

@@ -1,6 +1,5 @@
 """Holds: no infusion starts while the study or the arm is held; what is lifted goes on where it can."""
 
-import pytest
 from temporalio.api.enums.v1 import EventType
 
 from protocols.loader import LoadedProtocol
@@ -139,7 +138,6 @@ async def test_what_is_not_held_cannot_be_lifted(world: World, protocol: LoadedP
     assert (await world.doors.study_state()).holds == ()
 
 
-@pytest.mark.xfail(strict=True, reason="each participant who has left holds up the arm's news by three waits of 10 s")
 async def test_an_arm_hold_is_not_delayed_by_those_who_have_left(world: World, protocol: LoadedProtocol) -> None:
     """A participant of the arm has ended: the hold reaches the one who is about to be infused all the same, at once."""
     gone, present = await begin(world, protocol, somebody(1), somebody(2))
