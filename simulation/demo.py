@@ -20,7 +20,7 @@ from rich.live import Live
 from rich.table import Table
 
 from activities.database import open_pool
-from activities.worklist import facts_of, listen
+from activities.worklist import listen
 from deploy.migrate import migrate
 from deploy.settings import connect, load_settings
 from deploy.stack import down, up
@@ -31,6 +31,7 @@ from schemas.states import ArmState, ParticipantState
 from simulation.people import VirtualParticipant, draw_population
 from simulation.site import News, World
 from simulation.trial import fill_bank, run_phase_one, start_study
+from workflows.audit import facts_in, fetch_runs
 from workflows.converter import DATA_CONVERTER
 from workflows.doors import Doors
 
@@ -239,14 +240,16 @@ async def _timeline(world: World, state: ParticipantState) -> Table:
     table = Table(title=f"{state.subject}: {state.disposition}", title_justify="left")
     for column in ("When", "What", "Who", "Why"):
         table.add_column(column)
-    for fact in await facts_of(world.pool, names.participant_id(world.doors.study, state.subject)):
+    workflow_id = names.participant_id(world.doors.study, state.subject)
+    for found in facts_in(await fetch_runs(world.doors.client, workflow_id)):
+        fact = found.fact
         if fact["kind"] != "task_opened":
-            table.add_row(f"{fact['at']:%Y-%m-%d %H:%M}", _what(fact), fact["who"], fact["why"])
+            table.add_row(str(fact["at"])[:16].replace("T", " "), _what(fact), fact["who"], fact["why"])
     return table
 
 
 def _what(fact: dict[str, Any]) -> str:
-    step = str(fact["body"].get("task_id", "")).partition(":")[2]
+    step = str(fact.get("task_id", "")).partition(":")[2]
     return f"{fact['kind'].replace('_', ' ')} {step}".strip()
 
 
