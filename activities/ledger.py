@@ -9,6 +9,7 @@ from activities.database import Connection, Pool
 from schemas import facts as f
 from schemas import names
 from schemas.answers import InfusionGiven
+from schemas.base import site_of
 from schemas.messages import Publication, Recorded
 from schemas.task import Task
 
@@ -187,7 +188,7 @@ async def _project_task(connection: Connection, publication: Publication, fact: 
 
 
 async def _open(connection: Connection, publication: Publication, task: Task) -> None:
-    site = publication.owner.split("-")[0] if publication.workflow_id.startswith("participant/") else None
+    site = site_of(publication.owner) if publication.workflow_id.startswith("participant/") else None
     await connection.execute(
         OPEN_TASK,
         task.id,

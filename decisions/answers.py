@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from decisions.laboratory import wrong_unit_or_implausible
 from decisions.participant import answered_at, answered_on
 from schemas.answers import Answer, CytokineCourse, InfusionGiven, LymphodepletionGiven, PanelReported, TreatmentCheck
-from schemas.base import Role
+from schemas.base import Role, site_of
 from schemas.commands import AnswerTask, EndParticipation, Envelope, ReportAdverseEvent
 from schemas.eligibility import EligibilityForm
 from schemas.problem import Problem, ProblemType
@@ -55,7 +55,7 @@ def refused_answer(protocol: Protocol, state: ParticipantState, command: AnswerT
     task = state.tasks[command.task_id]
     return (
         wrong_role("envelope.role", command.envelope.role, task.role)
-        or wrong_site(state, command.envelope)
+        or wrong_site(state.subject, command.envelope)
         or _wrong_lymphodepletion(protocol, command.answer)
         or _wrong_infusion(protocol, state, task, command.answer)
         or _wrong_cytokine(protocol, command.answer)
@@ -112,19 +112,19 @@ def wrong_site_role(state: ParticipantState, envelope: Envelope) -> Problem | No
     """What happens to a participant is told by the coordinator or an investigator of the participant's own site."""
     if envelope.role not in (Role.COORDINATOR, Role.INVESTIGATOR):
         return wrong_role("envelope.role", envelope.role, Role.INVESTIGATOR)
-    return wrong_site(state, envelope)
+    return wrong_site(state.subject, envelope)
 
 
-def wrong_site(state: ParticipantState, envelope: Envelope) -> Problem | None:
+def wrong_site(subject: str, envelope: Envelope) -> Problem | None:
     """Nobody of one site acts for a participant of another; who belongs to no site names none."""
-    if envelope.site is None or envelope.site == state.site:
+    if envelope.site is None or envelope.site == site_of(subject):
         return None
     return Problem(
         type=ProblemType.WRONG_ROLE,
         field="envelope.site",
         value=envelope.site,
-        rule=f"{state.subject} belongs to another site",
-        expected=state.site,
+        rule=f"{subject} belongs to another site",
+        expected=site_of(subject),
     )
 
 

@@ -41,3 +41,8 @@ SubjectId = Annotated[
         description="A pseudonym: the site and a running number, such as 'CN01-001'. Never initials or a birth date.",
     ),
 ]
+
+
+def site_of(subject: str) -> str:
+    """Return the site in a subject id."""
+    return subject.split("-", maxsplit=1)[0]

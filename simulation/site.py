@@ -14,7 +14,7 @@ from typing import Any
 from activities.database import Pool
 from activities.worklist import look
 from schemas import names
-from schemas.base import Role
+from schemas.base import Role, site_of
 from schemas.commands import (
     AdverseEvent,
     AnswerTask,
@@ -179,6 +179,4 @@ class VirtualSite:
             await self._doors.report_adverse_event(self._person.subject, command)
 
     def _envelope(self, role: Role, now: datetime, reason: str | None = None) -> Envelope:
-        return Envelope(
-            person=PEOPLE[role], role=role, site=self._person.subject.split("-")[0], time=now, reason=reason
-        )
+        return Envelope(person=PEOPLE[role], role=role, site=site_of(self._person.subject), time=now, reason=reason)

@@ -14,7 +14,6 @@ with workflow.unsafe.imports_passed_through():
         next_subject,
         recommend,
         resulting_level,
-        tally,
     )
     from decisions.tasks import next_deadline, passed_deadlines, plan_task
     from schemas import facts as f
@@ -27,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from schemas.task import TaskEnd, TaskKind
     from workflows.journal import Journal, now, person, problem_error, system
     from workflows.logs import workflow_log
-    from workflows.outbound import tell
+    from workflows.outbound import News
 
 
 @workflow.defn(name="ArmWorkflow")
@@ -47,7 +46,7 @@ class ArmWorkflow:
             sequence=start.sequence,
         )
         self._log = workflow_log(start.study, start.arm.id)
-        self._news: list[tuple[str, str, object]] = []
+        self._news = News()
         if start.state is None:
             self._journal.begin(opened)
 
@@ -65,7 +64,7 @@ class ArmWorkflow:
             self._ask_committee_if_due()
             wake = next_deadline(self._state.tasks.values())
             await self._journal.publish(wake)
-            await self._send_news()
+            await self._news.send()
             if self._cohort_is_decided():
                 await self._continue_as_new()
             await self._pause(wake)
@@ -122,17 +121,17 @@ class ArmWorkflow:
 
     async def _continue_as_new(self) -> None:
         # What arrives while this run is closing its books still belongs to it.
-        while self._journal.unpublished or self._news or not workflow.all_handlers_finished():
+        while self._journal.unpublished or self._news.waiting or not workflow.all_handlers_finished():
             await workflow.wait_condition(workflow.all_handlers_finished)
             await self._journal.publish_before_leaving()
-            await self._send_news()
+            await self._news.send()
         workflow.continue_as_new(
             self._start.model_copy(update={"state": self._state, "sequence": self._journal.sequence})
         )
 
     async def _pause(self, wake: datetime | None) -> None:
         def stirred() -> bool:
-            return self._journal.unpublished or bool(self._news)
+            return self._journal.unpublished or self._news.waiting
 
         timeout = None if wake is None else max(0.001, (wake - workflow.now()).total_seconds() + 0.001)
         try:
@@ -143,13 +142,7 @@ class ArmWorkflow:
     # ------------------------------------------------------------------ news to others
 
     def _tell_participant(self, subject: str, signal: str, message: object) -> None:
-        self._news.append((names.participant_id(self._state.study, subject), signal, message))
-
-    async def _send_news(self) -> None:
-        while self._news:
-            workflow_id, signal, message = self._news[0]
-            await tell(workflow_id, signal, message)
-            self._news.pop(0)
+        self._news.add(names.participant_id(self._state.study, subject), signal, message)
 
     def _refuse_waiting(self, why: str) -> None:
         for subject in self._state.queue:
@@ -244,7 +237,7 @@ class ArmWorkflow:
             who=envelope.person,
             why=envelope.reason or "as the rule recommends",
         )
-        self._news.append((names.study_id(state.study), "report_arm_news", news))
+        self._news.add(names.study_id(state.study), "report_arm_news", news)
         self._log.info("decided", action=command.action.value, level=level, cohort=state.cohort)
         return accepted
 
@@ -277,8 +270,3 @@ class ArmWorkflow:
     def state(self) -> ArmState:
         """Return the arm's state."""
         return self._state
-
-    @workflow.query
-    def tallies(self) -> list[dict[str, int]]:
-        """Return the counts at every dose level."""
-        return [tally(self._state, level.level).model_dump() for level in self._start.arm.dose_levels]

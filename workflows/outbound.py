@@ -17,3 +17,26 @@ async def tell(workflow_id: str, signal: str, message: object) -> bool:
         workflow.logger.warning("signal_undelivered", extra={"to": workflow_id, "signal": signal, "error": str(error)})
         return False
     return True
+
+
+class News:
+    """Signals that handlers leave for the main loop to send, in their order."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._letters: list[tuple[str, str, object]] = []
+
+    @property
+    def waiting(self) -> bool:
+        """Whether any are still to be sent."""
+        return bool(self._letters)
+
+    def add(self, workflow_id: str, signal: str, message: object) -> None:
+        """Leave one to be sent."""
+        self._letters.append((workflow_id, signal, message))
+
+    async def send(self) -> None:
+        """Send all, also those that are left meanwhile."""
+        while self._letters:
+            await tell(*self._letters[0])
+            self._letters.pop(0)

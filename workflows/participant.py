@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from schemas import names
     from schemas.answers import InfusionGiven, TreatmentCheck
     from schemas.bank import UnitMatch, UnitRequest
+    from schemas.base import site_of
     from schemas.commands import Accepted, AnswerTask, EndParticipation, EndReason, ReportAdverseEvent
     from schemas.panel import ProfileOutcome
     from schemas.protocol import Protocol, Visit, VisitKind
@@ -65,7 +66,7 @@ class ParticipantWorkflow:
         enrolled = f.ParticipantEnrolled(
             study=start.study,
             subject=start.enrolment.subject,
-            site=start.enrolment.subject.split("-")[0],
+            site=site_of(start.enrolment.subject),
             consent_signed_on=start.enrolment.consent_signed_on,
             consent_version=start.enrolment.consent_version,
             age_years=start.enrolment.age_years,

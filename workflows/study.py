@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import policies
     from workflows.journal import Journal, person, problem_error, system
     from workflows.logs import workflow_log
-    from workflows.outbound import tell
+    from workflows.outbound import News
 
 STUDY = "study"
 
@@ -43,7 +43,7 @@ class StudyWorkflow:
             sequence=continued.sequence if continued else 0,
         )
         self._log = workflow_log(start.study, start.study)
-        self._news: list[tuple[str, str, object]] = []
+        self._news = News()
         self._enrolling: set[str] = set()
         self._ready = continued is not None
         if continued is None:
@@ -63,10 +63,10 @@ class StudyWorkflow:
             self._ready = True
         while True:
             await self._journal.publish()
-            await self._send_news()
+            await self._news.send()
             if workflow.info().is_continue_as_new_suggested():
                 await self._continue_as_new(start)
-            await workflow.wait_condition(lambda: self._journal.unpublished or bool(self._news))
+            await workflow.wait_condition(lambda: self._journal.unpublished or self._news.waiting)
 
     async def _register_protocol(self) -> None:
         await workflow.execute_activity(
@@ -94,18 +94,12 @@ class StudyWorkflow:
 
     async def _continue_as_new(self, start: StartStudy) -> None:
         # What arrives while this run is closing its books still belongs to it.
-        while self._journal.unpublished or self._news or not workflow.all_handlers_finished():
+        while self._journal.unpublished or self._news.waiting or not workflow.all_handlers_finished():
             await workflow.wait_condition(workflow.all_handlers_finished)
             await self._journal.publish_before_leaving()
-            await self._send_news()
+            await self._news.send()
         continued = m.StudyContinued(protocol=self._protocol, state=self._state, sequence=self._journal.sequence)
         workflow.continue_as_new(args=[start, continued])
-
-    async def _send_news(self) -> None:
-        while self._news:
-            workflow_id, signal, message = self._news[0]
-            await tell(workflow_id, signal, message)
-            self._news.pop(0)
 
     # ------------------------------------------------------------------ participants
 
@@ -127,7 +121,7 @@ class StudyWorkflow:
             # A hold that came while the participant's workflow was being started has not reached it.
             change = m.HoldChange(scope=scope, held=True, who="system", why=f"{scope} is held")
             if scope == STUDY:
-                self._news.append((names.participant_id(self._state.study, command.subject), "change_hold", change))
+                self._news.add(names.participant_id(self._state.study, command.subject), "change_hold", change)
         return self._journal.record(
             f.SubjectEnrolled(subject=command.subject, **person(command.envelope, "informed consent signed"))
         )
@@ -145,15 +139,9 @@ class StudyWorkflow:
         role = command.envelope.role
         if role not in (Role.COORDINATOR, Role.INVESTIGATOR, Role.OPERATIONS):
             return checks.wrong_role("envelope.role", role, Role.COORDINATOR)
-        site = command.envelope.site
-        if site is not None and site != command.subject.split("-", maxsplit=1)[0]:
-            return Problem(
-                type=ProblemType.WRONG_ROLE,
-                field="envelope.site",
-                value=site,
-                rule=f"{command.subject} belongs to another site",
-                expected=command.subject.split("-", maxsplit=1)[0],
-            )
+        problem = checks.wrong_site(command.subject, command.envelope)
+        if problem is not None:
+            return problem
         taken = {*self._state.active, *self._state.ended, *self._enrolling}
         if command.subject in taken:
             return self._taken(command.subject)
@@ -238,10 +226,10 @@ class StudyWorkflow:
         accepted = self._journal.record(make(scope=scope, **person(envelope, "hold")))
         change = m.HoldChange(scope=scope, held=held, who=envelope.person, why=envelope.reason or "")
         for arm in [command.arm] if command.arm else list(self._state.arms):
-            self._news.append((names.arm_id(self._state.study, arm), "change_hold", change))
+            self._news.add(names.arm_id(self._state.study, arm), "change_hold", change)
         if command.arm is None:
             for subject in self._state.active:
-                self._news.append((names.participant_id(self._state.study, subject), "change_hold", change))
+                self._news.add(names.participant_id(self._state.study, subject), "change_hold", change)
         return accepted
 
     def _hold_problem(self, envelope: Envelope) -> Problem | None:
