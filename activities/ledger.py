@@ -152,6 +152,8 @@ async def _forget_from(connection: Connection, publication: Publication, sequenc
         "DELETE FROM custody WHERE workflow_id = $1 AND sequence >= $2 AND event = 'infused'", workflow_id, sequence
     )
     await connection.execute("DELETE FROM task WHERE workflow_id = $1", workflow_id)
+    # What was taken back no longer stands for the workflow's latest: else its next deadline would stay the old one.
+    await connection.execute("UPDATE standing SET sequence = $2 WHERE workflow_id = $1", workflow_id, sequence - 1)
     kept = await connection.fetch("SELECT * FROM fact WHERE workflow_id = $1 ORDER BY sequence", workflow_id)
     for row in kept:
         if row["kind"].startswith("task_"):
