@@ -2,10 +2,10 @@
 
 from datetime import date
 from enum import StrEnum
-from typing import Self
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AwareDatetime, Field
 
+from schemas.adverse_events import AdverseEvent
 from schemas.answers import Answer, Grade
 from schemas.base import ArmId, Frozen, PersonId, Role, SiteId, StudyId, SubjectId
 from schemas.protocol import Protocol, ProtocolReference
@@ -54,25 +54,6 @@ class AnswerTask(Frozen):
     envelope: Envelope
     task_id: str
     answer: Answer
-
-
-class AdverseEvent(Frozen):
-    """An adverse event by CTCAE 5.0; `dlt` is the investigator's judgement."""
-
-    term: str = Field(min_length=2, max_length=120)
-    grade: int = Field(ge=1, le=5)
-    onset_on: date
-    ended_on: date | None = None
-    related: bool
-    dlt: bool = False
-
-    @model_validator(mode="after")
-    def _coherent(self) -> Self:
-        if self.ended_on is not None and self.ended_on < self.onset_on:
-            raise ValueError(f"ended_on {self.ended_on} is before onset_on {self.onset_on}")
-        if self.dlt and not self.related:
-            raise ValueError("a dose-limiting toxicity is related by definition: related must be true")
-        return self
 
 
 class ReportAdverseEvent(Frozen):
