@@ -4,6 +4,7 @@ import json
 from typing import TYPE_CHECKING
 
 import asyncpg
+from pydantic_core import to_json
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -33,4 +34,8 @@ async def _leave_as_is(connection: Connection) -> None:
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
-    await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+    await connection.set_type_codec("jsonb", encoder=_to_json, decoder=json.loads, schema="pg_catalog")
+
+
+def _to_json(value: object) -> str:
+    return to_json(value).decode()

@@ -1,63 +1,88 @@
 """Publishing facts: read model, worklist, outbox and custody of units, together in one transaction."""
 
+from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
-from pydantic import TypeAdapter
 from temporalio import activity
 
 from activities.database import Connection, Pool
-from schemas import facts as f
 from schemas import names
-from schemas.answers import InfusionGiven
 from schemas.base import site_of
 from schemas.messages import Publication, Recorded
-from schemas.task import Task
 
-ANY_FACT: TypeAdapter[f.AnyFact] = TypeAdapter(f.AnyFact)
-
-# Each statement does all that belongs together: round trips are most of what publishing costs.
-INSERT_FACTS = """
-INSERT INTO fact (workflow_id, run_id, study, owner, sequence, kind, at, who, role, why, body)
-SELECT $1, $2, $3, $4, new.sequence, new.kind, new.at, new.who, new.role, new.why, new.body
-FROM jsonb_to_recordset($5) AS new (
-    sequence integer, kind text, at timestamptz, who text, role text, why text, body jsonb
-)
-ON CONFLICT (workflow_id, sequence) DO NOTHING
-RETURNING sequence
-"""
-OPEN_TASK = """
-WITH opened AS (
+# One statement for all that follows from facts, since round trips are most of what publishing costs. Only what is new
+# has effects: a fact that is there already had them. $5 is the participant's site, $6 the facts.
+PUBLISH = """
+WITH given AS (
+    SELECT * FROM jsonb_to_recordset($6) AS given (
+        sequence integer, kind text, at timestamptz, who text, role text, why text, body jsonb
+    )
+), new AS (
+    INSERT INTO fact (workflow_id, run_id, study, owner, sequence, kind, at, who, role, why, body)
+    SELECT $1, $2, $3, $4, sequence, kind, at, who, role, why, body FROM given
+    ON CONFLICT (workflow_id, sequence) DO NOTHING
+    RETURNING sequence, kind, at, who, why, body
+), opened AS (
     INSERT INTO task (task_id, study, owner, workflow_id, kind, step, title, role, site, opened_at, due_at, escalate_at,
                       expires_at, detail, status)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'open')
-)
-INSERT INTO outbox (study, task_id, event, role, site, subject_line, body)
-VALUES ($2, $1, 'opened', $8, $9, $15, $16)
-ON CONFLICT ON CONSTRAINT notified_once DO NOTHING
-"""
-# An escalation goes to trial operations; a reminder to whoever is to act.
-URGE_TASK = """
-WITH urged AS (
-    UPDATE task SET urgency = $3::text WHERE study = $1 AND task_id = $2 RETURNING *
-)
-INSERT INTO outbox (study, task_id, event, role, site, subject_line, body)
-SELECT study, task_id, $3::text, CASE $3::text WHEN 'escalated' THEN 'operations' ELSE role END, site,
-       format('[%s] %s: %s (%s)', study, owner, title, $3::text),
-       format(E'%s\n\nTask %s of %s was %s: %s.\nAnswer: trial task complete %s', title, task_id, owner,
-              $3::text, $4::text, task_id)
-FROM urged
-ON CONFLICT ON CONSTRAINT notified_once DO NOTHING
-"""
-# Whoever listens (a page, a dashboard, a virtual site) looks again; nothing depends on it.
-MOVE_STANDING = """
-WITH moved AS (
-    INSERT INTO standing (workflow_id, study, owner, sequence, at, next_at) VALUES ($1, $2, $3, $4, $5, $6)
+    SELECT task.id, $3, $4, $1, task.kind, task.step, task.title, task.role, $5, task.opened_at, task.due_at,
+           task.escalate_at, task.expires_at, coalesce(task.detail, '{}'), 'open'
+    FROM new, jsonb_to_record(new.body -> 'task') AS task (
+        id text, kind text, step text, title text, role text, opened_at timestamptz, due_at timestamptz,
+        escalate_at timestamptz, expires_at timestamptz, detail jsonb
+    )
+    WHERE new.kind = 'task_opened'
+    RETURNING task_id, role, title, due_at
+), urged AS (
+    UPDATE task SET urgency = substr(new.kind, 6)
+    FROM new
+    WHERE new.kind IN ('task_reminded', 'task_escalated') AND task.study = $3 AND task.task_id = new.body ->> 'task_id'
+    RETURNING task.task_id, task.role, task.title, urgency AS event, new.why
+), closed AS (
+    UPDATE task SET status = coalesce(new.body ->> 'end', 'answered'), closed_at = new.at
+    FROM new
+    WHERE new.kind IN ('task_closed', 'task_answered') AND task.study = $3 AND task.task_id = new.body ->> 'task_id'
+), told AS (
+    INSERT INTO outbox (study, task_id, event, role, site, subject_line, body)
+    SELECT $3, task_id, 'opened', role, $5, format('[%s] %s: %s (opened)', $3, $4, title),
+           format(E'%s\\n\\nTask %s of %s is due %s.\\nAnswer: trial task complete %s', title, task_id, $4,
+                  to_char(due_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), task_id)
+    FROM opened
+    UNION ALL
+    -- An escalation goes to trial operations; a reminder to whoever is to act.
+    SELECT $3, task_id, event, CASE event WHEN 'escalated' THEN 'operations' ELSE role END, $5,
+           format('[%s] %s: %s (%s)', $3, $4, title, event),
+           format(E'%s\\n\\nTask %s of %s was %s: %s.\\nAnswer: trial task complete %s', title, task_id, $4, event, why,
+                  task_id)
+    FROM urged
+    ON CONFLICT ON CONSTRAINT notified_once DO NOTHING
+), infused AS (
+    UPDATE reservation SET infused = true
+    FROM new
+    WHERE new.kind = 'task_answered' AND new.body #>> '{answer,kind}' = 'infusion'
+      AND reservation.unit_id = new.body #>> '{answer,unit_id}'
+), booked AS (
+    INSERT INTO custody (unit_id, workflow_id, sequence, event, at, who, why)
+    SELECT unit_id, $1, new.sequence, 'reserved', new.at, new.who, new.why
+    FROM new, jsonb_array_elements_text(new.body -> 'units') AS unit_id
+    WHERE new.kind = 'product_reserved'
+    UNION ALL
+    SELECT new.body #>> '{answer,unit_id}', $1, new.sequence, 'infused', new.at, new.who, new.why
+    FROM new
+    WHERE new.kind = 'task_answered' AND new.body #>> '{answer,kind}' = 'infusion'
+    ON CONFLICT DO NOTHING
+), moved AS (
+    INSERT INTO standing (workflow_id, study, owner, sequence, at, next_at) VALUES ($1, $3, $4, $7, $8, $9)
     ON CONFLICT (workflow_id) DO UPDATE
     SET sequence = excluded.sequence, at = excluded.at, next_at = excluded.next_at
     WHERE standing.sequence <= excluded.sequence
 )
-SELECT pg_notify('trial_facts', $1)
+-- Whoever listens (a page, a dashboard, a virtual site) looks again; nothing depends on it.
+SELECT (SELECT count(*) FROM new) AS new, pg_notify('trial_facts', $1)
 """
+
+Row = dict[str, Any]
 
 
 class LedgerActivities:
@@ -76,29 +101,20 @@ class LedgerActivities:
         is passed over, so that nothing is shown, notified or booked twice. If another fact has its number, then a
         worker died between publishing and the history: the history is right, and the read model is made to follow.
         """
-        async with self._pool.acquire() as connection, connection.transaction():
-            for sequence in await _insert_new(connection, publication):
-                fact = publication.facts[sequence - publication.first_sequence]
-                await _project(connection, publication, sequence, fact)
-            last = publication.first_sequence + len(publication.facts) - 1
-            await connection.execute(
-                MOVE_STANDING,
-                publication.workflow_id,
-                publication.study,
-                publication.owner,
-                last,
-                publication.at,
-                publication.next_at,
-            )
+        rows = _rows(publication)
+        async with self._pool.acquire() as connection:
+            if await _publish(connection, publication, publication.run_id, rows) < len(rows):
+                async with connection.transaction():
+                    await _reconcile(connection, publication, rows)
         return Recorded(first_sequence=publication.first_sequence, facts=publication.facts)
 
 
-async def _insert_new(connection: Connection, publication: Publication) -> list[int]:
-    rows = [
+def _rows(publication: Publication) -> list[Row]:
+    return [
         {
             "sequence": sequence,
             "kind": fact.kind,
-            "at": fact.at.isoformat(),
+            "at": fact.at,
             "who": fact.who,
             "role": fact.role,
             "why": fact.why,
@@ -106,26 +122,72 @@ async def _insert_new(connection: Connection, publication: Publication) -> list[
         }
         for sequence, fact in enumerate(publication.facts, start=publication.first_sequence)
     ]
-    if not rows:
-        return []
-    arguments = (publication.workflow_id, publication.run_id, publication.study, publication.owner, rows)
-    new = await connection.fetch(INSERT_FACTS, *arguments)
-    if len(new) < len(rows) and (wrong := await _first_other(connection, publication.workflow_id, rows)) is not None:
-        await _forget_from(connection, publication, wrong)
-        new = [*new, *await connection.fetch(INSERT_FACTS, *arguments)]
-        return sorted({row["sequence"] for row in new if row["sequence"] >= wrong})
-    return sorted(row["sequence"] for row in new)
 
 
-async def _first_other(connection: Connection, workflow_id: str, rows: list[dict[str, Any]]) -> int | None:
-    """Return the first number under which the read model has another fact than the history."""
-    found = await connection.fetch(
-        "SELECT sequence, kind, who, why, body FROM fact WHERE workflow_id = $1 AND sequence BETWEEN $2 AND $3",
-        workflow_id,
-        rows[0]["sequence"],
-        rows[-1]["sequence"],
+async def _publish(connection: Connection, publication: Publication, run_id: str, rows: list[Row]) -> int:
+    """Publish rows in one transaction; return how many were new."""
+    parts = _apart(rows)
+    if len(parts) == 1:
+        return await _publish_part(connection, publication, run_id, rows)
+    async with connection.transaction():
+        return sum([await _publish_part(connection, publication, run_id, part) for part in parts])
+
+
+async def _publish_part(connection: Connection, publication: Publication, run_id: str, rows: list[Row]) -> int:
+    is_participant = publication.workflow_id.startswith("participant/")
+    new: int = await connection.fetchval(
+        PUBLISH,
+        publication.workflow_id,
+        run_id,
+        publication.study,
+        publication.owner,
+        site_of(publication.owner) if is_participant else None,
+        rows,
+        rows[-1]["sequence"] if rows else publication.first_sequence - 1,
+        publication.at,
+        publication.next_at,
     )
-    have = {row["sequence"]: row for row in found}
+    return new
+
+
+def _apart(rows: Iterable[Row]) -> list[list[Row]]:
+    """Divide rows so that no part has two facts of one task: a statement does not see what it has just written."""
+    parts: list[list[Row]] = [[]]
+    seen: set[str] = set()
+    for row in rows:
+        body = row["body"]
+        task = body["task"]["id"] if "task" in body else body.get("task_id")
+        if task in seen:
+            parts.append([])
+            seen.clear()
+        if task is not None:
+            seen.add(task)
+        parts[-1].append(row)
+    return parts
+
+
+async def _reconcile(connection: Connection, publication: Publication, rows: list[Row]) -> None:
+    """Take back what was published from the first number on that has another fact, and publish what is right."""
+    workflow_id = publication.workflow_id
+    have = await connection.fetch("SELECT * FROM fact WHERE workflow_id = $1 ORDER BY sequence", workflow_id)
+    wrong = _first_other({row["sequence"]: row for row in have}, rows)
+    if wrong is None:
+        return
+    await connection.execute("DELETE FROM fact WHERE workflow_id = $1", workflow_id)
+    await connection.execute("DELETE FROM task WHERE workflow_id = $1", workflow_id)
+    await connection.execute(
+        "DELETE FROM custody WHERE workflow_id = $1 AND sequence >= $2 AND event = 'infused'", workflow_id, wrong
+    )
+    # What was taken back no longer stands for the workflow's latest: else its next deadline would stay the old one.
+    await connection.execute("DELETE FROM standing WHERE workflow_id = $1", workflow_id)
+    kept = [dict(row) for row in have if row["sequence"] < wrong]
+    for run_id, of_run in groupby(kept, key=lambda row: str(row["run_id"])):
+        await _publish(connection, publication, run_id, list(of_run))
+    await _publish(connection, publication, publication.run_id, [row for row in rows if row["sequence"] >= wrong])
+
+
+def _first_other(have: dict[int, Any], rows: list[Row]) -> int | None:
+    """Return the first number under which the read model has another fact than the history."""
     same = ("kind", "who", "why")
     return next(
         (
@@ -138,96 +200,7 @@ async def _first_other(connection: Connection, workflow_id: str, rows: list[dict
     )
 
 
-def _timeless(body: dict[str, Any]) -> dict[str, Any]:
+def _timeless(body: Row) -> Row:
     # The same task, opened anew by a second attempt, is a second or so younger.
     task = body.get("task")
     return body if task is None else body | {"task": task["id"]}
-
-
-async def _forget_from(connection: Connection, publication: Publication, sequence: int) -> None:
-    """Take back what was published from a number on, and rebuild the workflow's part of the worklist without it."""
-    workflow_id = publication.workflow_id
-    await connection.execute("DELETE FROM fact WHERE workflow_id = $1 AND sequence >= $2", workflow_id, sequence)
-    await connection.execute(
-        "DELETE FROM custody WHERE workflow_id = $1 AND sequence >= $2 AND event = 'infused'", workflow_id, sequence
-    )
-    await connection.execute("DELETE FROM task WHERE workflow_id = $1", workflow_id)
-    # What was taken back no longer stands for the workflow's latest: else its next deadline would stay the old one.
-    await connection.execute("UPDATE standing SET sequence = $2 WHERE workflow_id = $1", workflow_id, sequence - 1)
-    kept = await connection.fetch("SELECT * FROM fact WHERE workflow_id = $1 ORDER BY sequence", workflow_id)
-    for row in kept:
-        if row["kind"].startswith("task_"):
-            common = {key: row[key] for key in ("kind", "at", "who", "role", "why")}
-            await _project_task(connection, publication, ANY_FACT.validate_python(common | row["body"]))
-
-
-async def _project(connection: Connection, publication: Publication, sequence: int, fact: f.AnyFact) -> None:
-    await _project_task(connection, publication, fact)
-    match fact:
-        case f.TaskAnswered(answer=InfusionGiven() as given):
-            await connection.execute("UPDATE reservation SET infused = true WHERE unit_id = $1", given.unit_id)
-            await _book(connection, publication, sequence, "infused", (given.unit_id,), fact)
-        case f.ProductReserved():
-            await _book(connection, publication, sequence, "reserved", fact.units, fact)
-        case _:
-            return
-
-
-async def _project_task(connection: Connection, publication: Publication, fact: f.AnyFact) -> None:
-    match fact:
-        case f.TaskOpened():
-            await _open(connection, publication, fact.task)
-        case f.TaskReminded():
-            await connection.execute(URGE_TASK, publication.study, fact.task_id, "reminded", fact.why)
-        case f.TaskEscalated():
-            await connection.execute(URGE_TASK, publication.study, fact.task_id, "escalated", fact.why)
-        case f.TaskClosed():
-            await _close(connection, publication, fact.task_id, str(fact.end), fact)
-        case f.TaskAnswered():
-            await _close(connection, publication, fact.task_id, "answered", fact)
-        case _:
-            return
-
-
-async def _open(connection: Connection, publication: Publication, task: Task) -> None:
-    site = site_of(publication.owner) if publication.workflow_id.startswith("participant/") else None
-    await connection.execute(
-        OPEN_TASK,
-        task.id,
-        publication.study,
-        publication.owner,
-        publication.workflow_id,
-        str(task.kind),
-        task.step,
-        task.title,
-        str(task.role),
-        site,
-        task.opened_at,
-        task.due_at,
-        task.escalate_at,
-        task.expires_at,
-        task.detail,
-        f"[{publication.study}] {publication.owner}: {task.title} (opened)",
-        f"{task.title}\n\nTask {task.id} of {publication.owner} is due {task.due_at:%Y-%m-%d}.\n"
-        f"Answer: trial task complete {task.id}",
-    )
-
-
-async def _close(connection: Connection, publication: Publication, task_id: str, status: str, fact: f.AnyFact) -> None:
-    await connection.execute(
-        "UPDATE task SET status = $3, closed_at = $4 WHERE study = $1 AND task_id = $2",
-        publication.study,
-        task_id,
-        status,
-        fact.at,
-    )
-
-
-async def _book(
-    connection: Connection, publication: Publication, sequence: int, event: str, units: tuple[str, ...], fact: f.AnyFact
-) -> None:
-    await connection.executemany(
-        "INSERT INTO custody (unit_id, workflow_id, sequence, event, at, who, why) VALUES ($1, $2, $3, $4, $5, $6, $7) "
-        "ON CONFLICT DO NOTHING",
-        [(unit, publication.workflow_id, sequence, event, fact.at, fact.who, fact.why) for unit in units],
-    )

@@ -18,19 +18,20 @@ class LeanJSONPayloadConverter(PydanticJSONPlainPayloadConverter):
         )
 
 
+_LEAN = LeanJSONPayloadConverter()
+# The SDK makes a new converter for every activation: the parts, which have no state but their caches, are made once.
+_PARTS = tuple(
+    _LEAN if isinstance(part, (PydanticJSONPlainPayloadConverter, JSONPlainPayloadConverter)) else part
+    for part in PydanticPayloadConverter().converters.values()
+)
+
+
 class LeanPayloadConverter(CompositePayloadConverter):
     """The SDK's pydantic converter with the lean JSON part in place of its own."""
 
     def __init__(self) -> None:
         """Replace the JSON converter, keep the others."""
-        kept = PydanticPayloadConverter().converters.values()
-        lean = LeanJSONPayloadConverter()
-        super().__init__(
-            *(
-                lean if isinstance(c, (PydanticJSONPlainPayloadConverter, JSONPlainPayloadConverter)) else c
-                for c in kept
-            )
-        )
+        super().__init__(*_PARTS)
 
 
 DATA_CONVERTER = DataConverter(payload_converter_class=LeanPayloadConverter)
