@@ -9,6 +9,8 @@ from temporalio.client import WorkflowHistory
 
 from simulation.progress import passed_timer
 
+BARE_QUEUE = "bare"
+
 
 class Step(BaseModel):
     """A timer of so many seconds: one that fires, or one that an update overtakes (or an update without a timer)."""

@@ -1,15 +1,17 @@
 """
 `make bench`: participants against a bare Temporal workflow with the same updates and timers, in one run.
 
-Both run on the same server and in the same worker process, one after the other and back again; ratios compare medians
-of rounds. Absolute figures belong to the machine; the ratios are what is kept to.
+Both run on the same server, each in a worker process of its own, driven by this process, one after the other and back
+again; ratios compare medians of rounds. Absolute figures belong to the machine; the ratios are what is kept to.
 """
 
 import argparse
 import asyncio
 import json
+import os
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,7 +23,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 from temporalio.client import Client, WorkflowHistory
-from temporalio.worker import Replayer, Worker
+from temporalio.worker import Replayer
 
 from activities.bank_file import load_units
 from activities.database import Pool, open_pool
@@ -33,20 +35,18 @@ from protocols.loader import LoadedProtocol, default_protocol_path, load_protoco
 from schemas import names
 from schemas.protocol import Arm, ArmKind
 from schemas.states import ParticipantState
-from simulation.bare import BareWorkflow, Poke, Script, script_of
+from simulation.bare import BARE_QUEUE, BareWorkflow, Poke, Script, script_of
 from simulation.clock import fast_forward
 from simulation.people import VirtualParticipant
-from simulation.progress import begin, timer_passed
+from simulation.progress import ADDRESS, Progress, follow
 from simulation.site import News, VirtualSite, World
 from simulation.trial import bank_csv, start_study
-from worker import make_worker
 from workflows.converter import DATA_CONVERTER
 from workflows.doors import Doors
 from workflows.participant import ParticipantWorkflow
 from workflows.runner import workflow_runner
 
 Figures = dict[str, float]
-BARE_QUEUE = "bare"
 # A workflow takes ten updates at a time, and enrolments are updates of one study.
 TOGETHER = 8
 RESULTS = Path(__file__).parent.parent / "docs"
@@ -81,9 +81,9 @@ async def nobody(state: ParticipantState) -> bool:  # noqa: ARG001 - the answer 
 class Bench:
     """One measured stack."""
 
-    def __init__(self, client: Client, pool: Pool, news: News, loaded: LoadedProtocol) -> None:
+    def __init__(self, client: Client, pool: Pool, news: News, progress: Progress, loaded: LoadedProtocol) -> None:
         """Begin without figures."""
-        self._client, self._pool, self._news, self._loaded = client, pool, news, loaded
+        self._client, self._pool, self._news, self._progress, self._loaded = client, pool, news, progress, loaded
         self._studies = 0
         self._bare = 0
 
@@ -121,7 +121,7 @@ class Bench:
         for step in script.steps:
             if step.fires:
                 await fast_forward(self._client, workflow_id, timedelta(seconds=step.seconds or 0))
-                await timer_passed(workflow_id)
+                await self._progress.timer_passed(workflow_id)
             else:
                 began = time.perf_counter()
                 await handle.execute_update(BareWorkflow.poke, Poke())
@@ -214,32 +214,25 @@ async def _timed(work: Awaitable[object]) -> float:
 
 
 @asynccontextmanager
-async def stand(data: Path, *, own_worker: bool) -> AsyncIterator[Bench]:
-    """Stand up a stack; `own_worker` runs the worker in this process, beside the bare one, else in the stack's."""
-    command = ("sleep", "infinity") if own_worker else None
-    options = {"worker": command} if command else {"task_queue": names.TASK_QUEUE}
-    await asyncio.to_thread(up, data, ui=False, virtual_time=True, report=_silent, **options)
+async def stand(data: Path) -> AsyncIterator[Bench]:
+    """Stand up a stack and the yardstick's worker: each worker in its own process, this one only drives."""
+    await asyncio.to_thread(up, data, ui=False, virtual_time=True, report=_silent, task_queue=names.TASK_QUEUE)
     settings = load_settings(data, {})
     client = await connect(settings, DATA_CONVERTER)
     pool = await open_pool(settings.database_url)
     await migrate(pool)
     news = News()
     connection = await listen(settings.database_url, news.stir)
-    bench = Bench(client, pool, news, bench_protocol())
+    socket_file = data / "progress"
+    transport, progress = await follow(socket_file)
+    environment = os.environ | {"TRIAL_DATA": str(data), ADDRESS: str(socket_file)}
+    bare = await asyncio.create_subprocess_exec(sys.executable, "-m", "simulation.bare_worker", env=environment)
     try:
-        if own_worker:
-            begin()
-            bare = Worker(
-                client,
-                task_queue=BARE_QUEUE,
-                workflows=[BareWorkflow],
-                workflow_runner=workflow_runner("simulation.progress"),
-            )
-            async with make_worker(client, pool), bare:
-                yield bench
-        else:
-            yield bench
+        yield Bench(client, pool, news, progress, bench_protocol())
     finally:
+        bare.terminate()
+        await bare.wait()
+        transport.close()
         await connection.close()
         await pool.close()
         await asyncio.to_thread(down, data, _silent)
@@ -274,7 +267,7 @@ async def replay_rate(history: WorkflowHistory, workflow: type, seconds: float) 
 async def measure(data: Path, chosen: argparse.Namespace) -> Figures:
     """Measure everything."""
     figures: Figures = {}
-    async with stand(data / "ratios", own_worker=True) as bench:
+    async with stand(data / "ratios") as bench:
         console.print("One journey, for its history ...")
         history = await bench.one_history()
         script = script_of(history)
@@ -293,7 +286,7 @@ async def measure(data: Path, chosen: argparse.Namespace) -> Figures:
             "replay_ratio": ours / yardstick,
         }
     console.print(f"{chosen.open} open participants on one worker ...")
-    async with stand(data / "open", own_worker=False) as bench:
+    async with stand(data / "open") as bench:
         figures |= await _memory(bench, data / "open", chosen.open)
     return figures
 

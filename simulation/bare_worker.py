@@ -1,0 +1,32 @@
+"""A worker for the yardstick alone, in a process of its own as the real worker has: `-m simulation.bare_worker`."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from temporalio.worker import Worker
+
+from deploy.settings import connect, load_settings
+from simulation.bare import BARE_QUEUE, BareWorkflow
+from workflows.converter import DATA_CONVERTER
+from workflows.runner import workflow_runner
+
+
+async def run() -> None:
+    """Run until SIGTERM."""
+    client = await connect(load_settings(Path(os.environ["TRIAL_DATA"]), {}), DATA_CONVERTER)
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    async with Worker(
+        client,
+        task_queue=BARE_QUEUE,
+        workflows=[BareWorkflow],
+        workflow_runner=workflow_runner("simulation.progress"),
+        max_cached_workflows=2000,
+    ):
+        await stopping.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(run())
