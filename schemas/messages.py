@@ -12,6 +12,14 @@ from schemas.protocol import Arm, DltRules, Escalation, Protocol, ProtocolRefere
 from schemas.states import ArmState, Disposition, DltStatus, ParticipantState, Slot, StudyState
 
 
+PARTICIPANT_REVISION = 2
+"""
+What new participants' workflows are started with. Revision 2 reads the protocol in a local activity, sends signals
+beside the schedule instead of waiting for the server's word, and publishes before it leaves only what people would
+otherwise see unanswered.
+"""
+
+
 class ParticipantStart(Frozen):
     """Start a participant's workflow, or continue it as new with its state."""
 
@@ -22,6 +30,9 @@ class ParticipantStart(Frozen):
     state: ParticipantState | None = None
     sequence: int = 0
     stagger_reported: bool = False
+    revision: int = Field(
+        default=1, description="How this workflow does things; histories keep the one they began with."
+    )
 
 
 class ParticipantResult(Frozen):
