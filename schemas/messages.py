@@ -11,7 +11,6 @@ from schemas.facts import AnyFact
 from schemas.protocol import Arm, DltRules, Escalation, Protocol, ProtocolReference, TaskTimes
 from schemas.states import ArmState, Disposition, DltStatus, ParticipantState, Slot, StudyState
 
-
 PARTICIPANT_REVISION = 2
 """
 What new participants' workflows are started with. Revision 2 reads the protocol in a local activity, sends signals

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from google.protobuf.message import Message
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import EventType
@@ -32,6 +33,9 @@ from temporalio.worker import (
 from temporalio.workflow import ActivityHandle
 
 from schemas import names
+from schemas.facts import AnyFact
+
+ANY_FACT: TypeAdapter[AnyFact] = TypeAdapter(AnyFact)
 
 LOCAL_ACTIVITY = "core_local_activity"
 ENVELOPE = ("at", "who", "role", "why", "kind")
@@ -339,12 +343,22 @@ def _other_fact(recorded: Iterable[FoundFact], recomputed: dict[int, dict[str, A
     last = 0
     for found in recorded:
         ours, last = recomputed.get(found.sequence), found.sequence
-        if ours != found.fact:
+        if ours != found.fact and ours != _in_todays_words(found.fact):
             return f"event {found.event_id}, fact {found.sequence}: {_fields_that_differ(found.fact, ours)}"
     known = {found.sequence for found in recorded}
     # Later facts were not published yet when the history was taken.
     left_out = [sequence for sequence in recomputed if sequence < last and sequence not in known]
     return f"fact {left_out[0]} is missing from the history" if left_out else None
+
+
+def _in_todays_words(recorded: dict[str, Any]) -> dict[str, Any]:
+    """A field that was added later says nothing at its default: the recorded fact is read as today's model."""
+    try:
+        fact = ANY_FACT.validate_json(json.dumps(recorded))
+    except ValidationError:
+        return recorded
+    words: dict[str, Any] = json.loads(to_json(fact, exclude_none=True))
+    return words
 
 
 def _fields_that_differ(recorded: dict[str, Any], ours: dict[str, Any] | None) -> str:

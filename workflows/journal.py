@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 from schemas import names
 from schemas.base import Role
 from schemas.commands import Accepted, Envelope
-from schemas.facts import AnyFact, Refused
+from schemas.facts import AnyFact, Refused, TaskAnswered, TaskClosed
 from schemas.messages import Publication
 from schemas.problem import Problem
 from workflows import policies
@@ -46,6 +46,11 @@ class Journal(Generic[State, SomeFact]):
     def unpublished(self) -> bool:
         """Whether facts wait to be published."""
         return bool(self._unpublished)
+
+    @property
+    def answers_unpublished(self) -> bool:
+        """Whether people still see a task that is answered or closed."""
+        return any(isinstance(fact, TaskAnswered | TaskClosed) for fact in self._unpublished)
 
     def begin(self, fact: SomeFact) -> None:
         """Note the fact from which the state was made."""

@@ -1,5 +1,7 @@
 """Signals to other workflows."""
 
+import asyncio
+
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
@@ -25,6 +27,7 @@ class News:
     def __init__(self) -> None:
         """Begin with none."""
         self._letters: list[tuple[str, str, object]] = []
+        self._sending: asyncio.Task[None] | None = None
 
     @property
     def waiting(self) -> bool:
@@ -40,3 +43,15 @@ class News:
         while self._letters:
             await tell(*self._letters[0])
             self._letters.pop(0)
+
+    def start(self) -> None:
+        """Send all beside what the main loop does next: who sends need not wait for the server's word."""
+        if self._letters and (self._sending is None or self._sending.done()):
+            self._sending = asyncio.create_task(self.send())
+
+    async def finish(self) -> None:
+        """Wait until all have been sent."""
+        while self._letters:
+            self.start()
+            if self._sending is not None:
+                await self._sending

@@ -29,8 +29,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows import policies
     from workflows.journal import Journal, now, person, problem_error, system
     from workflows.logs import workflow_log
-    from workflows.outbound import tell
+    from workflows.outbound import News, tell
 
+BESIDE = 2
+"""The first revision that sends signals beside the schedule (schemas.messages)."""
 DISPOSITIONS = {
     EndReason.WITHDRAWAL: Disposition.WITHDRAWN,
     EndReason.DEATH: Disposition.DIED,
@@ -81,6 +83,7 @@ class ParticipantWorkflow:
             sequence=start.sequence,
         )
         self._log = workflow_log(start.study, start.enrolment.subject)
+        self._news = News()
         if start.state is None:
             self._journal.begin(enrolled)
             for scope in start.held:
@@ -101,13 +104,7 @@ class ParticipantWorkflow:
     @workflow.run
     async def run(self, start: m.ParticipantStart) -> m.ParticipantResult:
         """Go through the schedule; whatever ends it early, compensate and end in a named state."""
-        self._protocol = await workflow.execute_activity(
-            names.LOAD_PROTOCOL,
-            start.protocol,
-            result_type=Protocol,
-            start_to_close_timeout=policies.ACTIVITY_START_TO_CLOSE,
-            retry_policy=policies.DATABASE_RETRY,
-        )
+        self._protocol = await self._load_protocol(start)
         try:
             await self._screen()
             await self._take_a_place()
@@ -118,6 +115,26 @@ class ParticipantWorkflow:
         except ScheduleEndedError as ended:
             disposition, reason = ended.disposition, ended.reason
         return await self._end(disposition, reason)
+
+    async def _load_protocol(self, start: m.ParticipantStart) -> Protocol:
+        if start.revision < BESIDE:
+            by_activity: Protocol = await workflow.execute_activity(
+                names.LOAD_PROTOCOL,
+                start.protocol,
+                result_type=Protocol,
+                start_to_close_timeout=policies.ACTIVITY_START_TO_CLOSE,
+                retry_policy=policies.DATABASE_RETRY,
+            )
+            return by_activity
+        protocol: Protocol = await workflow.execute_local_activity(
+            names.LOAD_PROTOCOL,
+            start.protocol,
+            result_type=Protocol,
+            start_to_close_timeout=policies.PUBLISH_START_TO_CLOSE,
+            retry_policy=policies.DATABASE_RETRY,
+            local_retry_threshold=policies.PUBLISH_LOCAL_RETRY_THRESHOLD,
+        )
+        return protocol
 
     async def _screen(self) -> None:
         if self._state.eligibility is not None and self._state.eligibility.outcome == "eligible":
@@ -207,7 +224,7 @@ class ParticipantWorkflow:
             count=len(self._rules.infusions.days),
             last_infusion_on=last,
         )
-        await self._journal.publish_before_leaving()
+        await self._before_leaving()
         match = await workflow.execute_activity(
             names.RESERVE_UNITS,
             m.ReserveUnits(
@@ -384,7 +401,8 @@ class ParticipantWorkflow:
         self._journal.record(f.ParticipationEnded(disposition=disposition, **system(reason)))
         await self._journal.publish()
         done = m.SubjectDone(subject=self._state.subject, disposition=disposition, reason=reason)
-        await tell(names.study_id(self._state.study), "report_subject_done", done)
+        self._news.add(names.study_id(self._state.study), "report_subject_done", done)
+        await self._news.finish()
         await workflow.wait_condition(workflow.all_handlers_finished)
         await self._journal.publish()
         self._log.info("participation_ended", disposition=disposition.value)
@@ -430,7 +448,7 @@ class ParticipantWorkflow:
         """
         units = self._state.units
         self._journal.record(f.ProductReturned(units=units, **system(why)))
-        await self._journal.publish_before_leaving()
+        await self._before_leaving()
         await workflow.execute_activity(
             names.RETURN_UNITS,
             m.ReturnUnits(
@@ -464,9 +482,10 @@ class ParticipantWorkflow:
     async def _continue_as_new_if_due(self) -> None:
         if not workflow.info().is_continue_as_new_suggested():
             return
-        while self._journal.unpublished or not workflow.all_handlers_finished():
+        while self._journal.unpublished or self._news.waiting or not workflow.all_handlers_finished():
             await workflow.wait_condition(workflow.all_handlers_finished)
             await self._journal.publish_before_leaving()
+            await self._news.finish()
         workflow.continue_as_new(
             self._start.model_copy(
                 update={
@@ -564,6 +583,7 @@ class ParticipantWorkflow:
                 default=None,
             )
             await self._journal.publish(wake)
+            self._news.start()
             await self._pause(done, wake)
 
     async def _pause(self, done: Callable[[], bool], wake: datetime | None) -> None:
@@ -590,9 +610,19 @@ class ParticipantWorkflow:
     # ------------------------------------------------------------------ the arm
 
     async def _tell_arm(self, signal: str, message: object) -> None:
-        if self._state.assignment is not None:
+        if self._state.assignment is None:
+            return
+        arm_id = names.arm_id(self._state.study, self._state.assignment.arm)
+        if self._start.revision < BESIDE:
             await self._journal.publish_before_leaving()
-            await tell(names.arm_id(self._state.study, self._state.assignment.arm), signal, message)
+            await tell(arm_id, signal, message)
+        else:
+            self._news.add(arm_id, signal, message)
+
+    async def _before_leaving(self) -> None:
+        if self._start.revision < BESIDE or self._journal.answers_unpublished:
+            await self._journal.publish_before_leaving()
+        self._news.start()
 
     def _stagger_at(self) -> datetime | None:
         slot = self._state.slot

@@ -167,7 +167,12 @@ class StudyWorkflow:
     async def _start_participant(self, command: Enroll) -> None:
         await workflow.start_child_workflow(
             "ParticipantWorkflow",
-            m.ParticipantStart(study=self._state.study, protocol=self._reference, enrolment=command),
+            m.ParticipantStart(
+                study=self._state.study,
+                protocol=self._reference,
+                enrolment=command,
+                revision=m.PARTICIPANT_REVISION,
+            ),
             id=names.participant_id(self._state.study, command.subject),
             parent_close_policy=ParentClosePolicy.ABANDON,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
