@@ -16,8 +16,9 @@ import typst
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from schemas.commands import DecisionAction
-from schemas.packet import EventDlt, Hypothetical, ParticipantEvent, SafetyPacket, SafetySummary, WhatIf
-from schemas.states import DltStatus
+from schemas.outcome import DltStatus
+from schemas.packet import Hypothetical, ParticipantEvent, SafetyPacket, WhatIf
+from schemas.summary import EventDlt, SafetySummary
 from starter_packet_charts import DLT_WORDS, Chart, draw_courses, draw_levels
 
 HERE = Path(__file__).parent

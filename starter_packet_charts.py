@@ -11,8 +11,9 @@ from datetime import date
 from unicodedata import east_asian_width
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from schemas.packet import EventDlt, PacketLevel, ReportedEvent, SafetyPacket, SafetySummary
+from schemas.packet import PacketLevel, SafetyPacket
 from schemas.states import SlotState
+from schemas.summary import EventDlt, ReportedEvent, SafetySummary
 
 WIDTH = 800
 PAGE_HEIGHT = 900

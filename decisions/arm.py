@@ -7,8 +7,9 @@ from typing import assert_never
 from decisions.escalation import closes_arm, tally
 from schemas import facts as f
 from schemas.commands import DecisionAction
+from schemas.outcome import DltStatus
 from schemas.protocol import Arm
-from schemas.states import ArmState, ArmStatus, DecisionRecord, DltStatus, SlotRecord, SlotState
+from schemas.states import ArmState, ArmStatus, DecisionRecord, SlotRecord, SlotState
 from schemas.task import Task
 
 _SlotFact = f.SlotRequested | f.SlotGiven | f.SlotGivenBack | f.FirstDoseReported | f.StaggerCleared | f.OutcomeReported

@@ -3,8 +3,9 @@
 import math
 from datetime import date, timedelta
 
+from schemas.outcome import DltStatus
 from schemas.protocol import DltRules
-from schemas.states import DltStatus, ParticipantState, Stage
+from schemas.states import ParticipantState, Stage
 
 
 def window_closes_on(dlt: DltRules, day_zero: date) -> date:

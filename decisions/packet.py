@@ -10,19 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 
 from decisions.escalation import recommend, tally
-from schemas.packet import (
-    EventDlt,
-    Hypothetical,
-    PacketContext,
-    PacketLevel,
-    ParticipantEvent,
-    ReportedEvent,
-    SafetyPacket,
-    SafetySummary,
-    WhatIf,
-)
+from schemas.packet import Hypothetical, PacketContext, PacketLevel, ParticipantEvent, SafetyPacket, WhatIf
 from schemas.protocol import Arm, Escalation
 from schemas.states import ArmState, SlotRecord, SlotState
+from schemas.summary import EventDlt, ReportedEvent, SafetySummary
 
 _CHANGES: dict[WhatIf, tuple[tuple[SlotState, ...], SlotState]] = {
     # Whose window is open is the likelier to have a DLT; a clean window counts when it turns out not to be clean.

@@ -14,10 +14,11 @@ from schemas.answers import Answer
 from schemas.base import ArmId, Frozen, Role
 from schemas.commands import AdverseEvent, DecisionAction, EndReason
 from schemas.eligibility import EligibilityVerdict
+from schemas.outcome import Disposition, DltStatus
 from schemas.panel import AntigenProfile
 from schemas.problem import Problem
 from schemas.protocol import ArmKind, ProtocolReference
-from schemas.states import Disposition, DltStatus, Recommendation, Slot, Target
+from schemas.states import Recommendation, Slot, Target
 from schemas.task import Task, TaskEnd
 
 

@@ -8,8 +8,9 @@ from schemas.bank import UnitRequest
 from schemas.base import Frozen, StudyId
 from schemas.commands import DecisionAction, Enroll
 from schemas.facts import AnyFact
+from schemas.outcome import Disposition, DltStatus
 from schemas.protocol import Arm, DltRules, Escalation, Protocol, ProtocolReference, TaskTimes
-from schemas.states import ArmState, Disposition, DltStatus, ParticipantState, Slot, StudyState
+from schemas.states import ArmState, ParticipantState, Slot, StudyState
 
 PARTICIPANT_REVISION = 2
 """

@@ -9,6 +9,7 @@ from schemas.answers import InfusionGiven, PanelReported
 from schemas.base import ArmId, Frozen
 from schemas.commands import AdverseEvent, DecisionAction, EndReason
 from schemas.eligibility import EligibilityForm, EligibilityVerdict
+from schemas.outcome import Disposition, DltStatus
 from schemas.panel import Antigen, AntigenProfile
 from schemas.protocol import ArmKind, ProtocolReference
 from schemas.task import Task, TaskEnd
@@ -26,26 +27,6 @@ class Stage(StrEnum):
     TREATMENT = "treatment"
     FOLLOW_UP = "follow_up"
     ENDED = "ended"
-
-
-class Disposition(StrEnum):
-    """The named final states."""
-
-    COMPLETED = "completed"
-    SCREEN_FAILURE = "screen_failure"
-    NOT_TREATED = "not_treated"
-    WITHDRAWN = "withdrawn"
-    DIED = "died"
-    LOST_TO_FOLLOW_UP = "lost_to_follow_up"
-    DISCONTINUED = "discontinued"
-
-
-class DltStatus(StrEnum):
-    """A participant's part in the dose decision (domain rules, section 3)."""
-
-    DLT = "dlt"
-    NO_DLT = "no_dlt"
-    NOT_EVALUABLE = "not_evaluable"
 
 
 class Slot(Frozen):

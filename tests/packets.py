@@ -6,19 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 from decisions.packet import build_packet
 from schemas.adverse_events import EventCategory
 from schemas.commands import DecisionAction
-from schemas.packet import (
-    DoseInfused,
-    EventDlt,
-    Finding,
-    FiredRule,
-    PacketContext,
-    ReportedEvent,
-    SafetyPacket,
-    SafetySummary,
-)
+from schemas.outcome import Disposition, DltStatus
+from schemas.packet import PacketContext, SafetyPacket
 from schemas.panel import Antigen
 from schemas.protocol import Arm, ArmKind, DoseLevel, Escalation, ProtocolReference
-from schemas.states import ArmState, ArmStatus, DecisionRecord, Disposition, DltStatus, SlotRecord, SlotState
+from schemas.states import ArmState, ArmStatus, DecisionRecord, SlotRecord, SlotState
+from schemas.summary import DoseInfused, EventDlt, Finding, FiredRule, ReportedEvent, SafetySummary
 
 DAY = date(2026, 3, 2)
 RULES = Escalation(

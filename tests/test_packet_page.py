@@ -14,8 +14,9 @@ from pypdf import PdfReader
 
 from decisions.packet import build_packet, packet_sha256
 from schemas.commands import DecisionAction
-from schemas.packet import EventDlt, ReportedEvent, SafetyPacket, SafetySummary
+from schemas.packet import SafetyPacket
 from schemas.states import ArmState, Recommendation, SlotRecord, SlotState
+from schemas.summary import EventDlt, ReportedEvent, SafetySummary
 from starter_packet import render_html, render_pdf, view_of
 from starter_packet_charts import LANE_LEFT, PAGE_HEIGHT, WIDTH, draw_courses, draw_levels
 from tests.packets import (

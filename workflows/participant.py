@@ -22,9 +22,10 @@ with workflow.unsafe.imports_passed_through():
     from schemas.bank import UnitMatch, UnitRequest
     from schemas.base import site_of
     from schemas.commands import Accepted, AnswerTask, EndParticipation, EndReason, ReportAdverseEvent
+    from schemas.outcome import Disposition, DltStatus
     from schemas.panel import ProfileOutcome
     from schemas.protocol import Protocol, Visit, VisitKind
-    from schemas.states import Disposition, DltStatus, ParticipantState
+    from schemas.states import ParticipantState
     from schemas.task import Task, TaskEnd, TaskKind
     from workflows import policies
     from workflows.journal import Journal, now, person, problem_error, system

@@ -10,10 +10,11 @@ from decisions.escalation import free_slots
 from schemas import facts as f
 from schemas.base import Role
 from schemas.commands import DecisionAction
+from schemas.outcome import DltStatus
 from schemas.panel import Antigen
 from schemas.problem import Problem, ProblemType
 from schemas.protocol import Arm, ArmKind, DoseLevel, Escalation
-from schemas.states import ArmState, ArmStatus, DltStatus, Recommendation, Slot, SlotState
+from schemas.states import ArmState, ArmStatus, Recommendation, Slot, SlotState
 from schemas.task import Task, TaskEnd, TaskKind
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -283,12 +284,20 @@ def test_a_decision_opens_the_next_cohort(
 
 @pytest.mark.parametrize(("action", "level"), [(DecisionAction.STOP, None), (DecisionAction.DECLARE_RP2D, 1)])
 def test_a_final_decision_opens_no_cohort(action: DecisionAction, level: int | None) -> None:
-    """No slot slips out before the arm's closing, which names the RP2D."""
-    state = told(question(), decided(action, level))
+    """No slot slips out before the arm's closing, which names the RP2D and sends the queue elsewhere."""
+    state = told(asked("CN01-004"), question(), decided(action, level))
     closed = told(f.ArmClosed(**SYSTEM, rp2d_level=level), state=state)
 
-    assert (state.cohort, free_slots(RULES, state)) == (1, 0)
-    assert (closed.status, closed.rp2d_level) == (ArmStatus.CLOSED, level)
+    assert (state.status, state.cohort, state.level, state.queue) == (ArmStatus.CLOSED, 1, 1, ("CN01-004",))
+    assert free_slots(RULES, state) == 0
+    assert (closed.status, closed.rp2d_level, closed.queue) == (ArmStatus.CLOSED, level, ())
+
+
+def test_the_closing_fact_closes_by_itself() -> None:
+    """An arm that is closed without a decision of the committee gives out nothing more either."""
+    closed = told(asked("CN01-004"), f.ArmClosed(**SYSTEM, rp2d_level=None))
+
+    assert (closed.status, closed.rp2d_level, closed.queue) == (ArmStatus.CLOSED, None, ())
 
 
 def test_tasks_open_are_reminded_escalated_and_closed() -> None:
@@ -302,6 +311,75 @@ def test_tasks_open_are_reminded_escalated_and_closed() -> None:
     assert (reminded.tasks[TASK.id].reminded, reminded.tasks[TASK.id].escalated) == (True, False)
     assert (escalated.tasks[TASK.id].reminded, escalated.tasks[TASK.id].escalated) == (True, True)
     assert (closed.tasks, closed.closed_tasks, closed.tasks_opened) == ({}, {TASK.id: TaskEnd.ANSWERED}, 1)
+
+
+def test_what_happens_to_a_task_leaves_the_others_alone() -> None:
+    """A reminder, an escalation and a closing concern one task by its id."""
+    other = TASK.model_copy(update={"id": "single:02-cohort-2", "step": "cohort-2"})
+    both = told(f.TaskOpened(**SYSTEM, task=TASK), f.TaskOpened(**SYSTEM, task=other))
+
+    for fact in (
+        f.TaskReminded(**SYSTEM, task_id=TASK.id),
+        f.TaskEscalated(**SYSTEM, task_id=TASK.id),
+        f.TaskClosed(**SYSTEM, task_id=TASK.id, end=TaskEnd.CANCELLED),
+    ):
+        assert told(fact, state=both).tasks[other.id] == other
+    assert both.tasks_opened == 2
+
+
+LATER = DAY + timedelta(days=3)
+EARLIER = DAY - timedelta(days=3)
+
+
+@pytest.mark.parametrize(
+    ("fact", "latest_on"),
+    [
+        (f.FirstDoseReported(**SYSTEM, subject="CN01-001", infused_on=LATER), LATER),
+        (f.SlotGivenBack(**SYSTEM, subject="CN01-001", occurred_on=LATER), LATER),
+        (f.StaggerCleared(**SYSTEM, subject="CN01-001", occurred_on=LATER), LATER),
+        (f.OutcomeReported(**SYSTEM, subject="CN01-001", status=DltStatus.NO_DLT, occurred_on=LATER), LATER),
+        # A day that is not told, or is earlier than what was known, moves nothing.
+        (f.OutcomeReported(**SYSTEM, subject="CN01-001", status=DltStatus.NO_DLT), DAY),
+        (f.OutcomeReported(**SYSTEM, subject="CN01-001", status=DltStatus.NO_DLT, occurred_on=EARLIER), DAY),
+        (f.OutcomeReported(**SYSTEM, subject="CN01-001", status=DltStatus.NO_DLT, occurred_on=DAY), DAY),
+        (asked("CN01-002"), DAY),
+        (given("CN01-002"), DAY),
+        # News that changes nothing opens no slot, and has no day.
+        (f.OutcomeReported(**SYSTEM, subject="CN01-009", status=DltStatus.NO_DLT, occurred_on=LATER), DAY),
+        (f.FirstDoseReported(**SYSTEM, subject="CN01-009", infused_on=LATER), DAY),
+    ],
+)
+def test_a_participant_s_news_dates_the_arm(fact: f.ArmFact, latest_on: date) -> None:
+    """A slot that such news opens cannot be used before the day of the news."""
+    state = told(given("CN01-001")).model_copy(update={"latest_on": DAY})
+
+    assert told(fact, state=state).latest_on == latest_on
+
+
+def test_the_first_news_dates_the_arm() -> None:
+    """Before anybody's news the arm has no day."""
+    assert told(given("CN01-001")).latest_on is None
+    assert told(given("CN01-001"), dosed("CN01-001")).latest_on == DAY
+
+
+@pytest.mark.parametrize(
+    ("action", "level", "stands_at"), [(DecisionAction.STOP, None, 1), (DecisionAction.DECLARE_RP2D, 2, 2)]
+)
+def test_a_decision_without_a_level_stays_where_the_arm_is(
+    action: DecisionAction, level: int | None, stands_at: int
+) -> None:
+    """A stop names no level: the record keeps that, and the arm its last level."""
+    state = told(question(), decided(action, level))
+
+    assert (state.level, state.decisions[0].level) == (stands_at, level)
+
+
+def test_a_fact_of_a_participant_is_none_of_an_arm_s() -> None:
+    """Facts of another workflow cannot slip into an arm's history."""
+    fact: Any = f.TreatmentStopped(**SYSTEM)
+
+    with pytest.raises(AssertionError, match="TreatmentStopped"):
+        told(fact)
 
 
 def test_holds_add_up_and_are_lifted_one_by_one() -> None:

@@ -7,8 +7,9 @@ import pytest
 from decisions.dlt import in_window, judge_dlt, window_closes_on
 from schemas.answers import InfusionGiven
 from schemas.commands import AdverseEvent, EndReason
+from schemas.outcome import Disposition, DltStatus
 from schemas.protocol import DltRules, ProtocolReference
-from schemas.states import Disposition, DltStatus, ParticipantState, Slot, Stage
+from schemas.states import ParticipantState, Slot, Stage
 
 DAY_0 = date(2026, 3, 2)
 RULES = DltRules(window_days=28, minimum_dose_fraction=0.8)
@@ -72,8 +73,7 @@ def test_a_dlt_counts_at_once() -> None:
     judged = judge_dlt(RULES, PLANNED, participant(adverse_events=(event(3, dlt=False), event(5))), False)
 
     assert judged is not None
-    assert judged[0] is DltStatus.DLT
-    assert "Pneumonitis, grade 3, on day 5" in judged[1]
+    assert judged == (DltStatus.DLT, "Pneumonitis, grade 3, on day 5 of 0-28")
 
 
 def test_a_dlt_counts_whatever_came_after() -> None:
@@ -109,6 +109,8 @@ def test_a_dlt_beyond_the_window_does_not_count() -> None:
         ((100, 100, 39.9), DltStatus.NOT_EVALUABLE),
         ((100, 100), DltStatus.NOT_EVALUABLE),
         ((0,), DltStatus.NOT_EVALUABLE),
+        ((240,), DltStatus.NO_DLT),
+        ((239.9,), DltStatus.NOT_EVALUABLE),
     ],
 )
 def test_a_complete_window_counts_with_enough_dose(cells: tuple[float, ...], judged: DltStatus) -> None:
@@ -129,12 +131,29 @@ def test_a_dose_right_at_the_minimum_counts_in_binary_too() -> None:
     assert judged[0] is DltStatus.NO_DLT
 
 
-def test_too_little_dose_says_how_much() -> None:
-    """The reason names what was infused, planned and required."""
-    judged = judge_dlt(RULES, PLANNED, participant(infusions=(infusion(0),)), True)
+def test_a_planned_dose_below_a_million_cells_counts_too() -> None:
+    """Only no planned dose at all leaves nothing to reach: 3 infusions of 0.1 million cells do not."""
+    state = participant(
+        slot=SLOT.model_copy(update={"million_cells": 0.1}),
+        infusions=tuple(infusion(7 * number, 0.1) for number in range(PLANNED)),
+    )
 
-    assert judged is not None
-    assert "100 of 300 planned million cells infused, 240 required" in judged[1]
+    assert status(state, window_complete=True) is DltStatus.NO_DLT
+
+
+def test_the_reason_says_how_much_was_infused() -> None:
+    """Enough or too little: what was infused, planned and required."""
+    enough = judge_dlt(RULES, PLANNED, participant(), True)
+    too_little = judge_dlt(RULES, PLANNED, participant(infusions=(infusion(0),)), True)
+
+    assert enough == (
+        DltStatus.NO_DLT,
+        "window complete without a DLT; 300 of 300 planned million cells infused, 240 required",
+    )
+    assert too_little == (
+        DltStatus.NOT_EVALUABLE,
+        ("window complete without a DLT, but too little dose; 100 of 300 planned million cells infused, 240 required"),
+    )
 
 
 def test_an_open_window_is_not_judged() -> None:
@@ -147,8 +166,17 @@ def test_leaving_before_the_window_closes_is_not_evaluable() -> None:
     """Withdrawal, loss or death without a DLT: the participant is replaced."""
     state = participant(stage=Stage.ENDED, end=EndReason.WITHDRAWAL, end_on=on_day(20))
 
-    assert status(state) is DltStatus.NOT_EVALUABLE
+    judged = judge_dlt(RULES, PLANNED, state, False)
+    assert judged == (DltStatus.NOT_EVALUABLE, "participation ended before the window closed on 2026-03-30, no DLT")
     assert status(state.model_copy(update={"stage": Stage.TREATMENT})) is DltStatus.NOT_EVALUABLE
+
+
+@pytest.mark.parametrize(
+    "left", [{"end": EndReason.WITHDRAWAL}, {"disposition": Disposition.WITHDRAWN}, {"stage": Stage.ENDED}]
+)
+def test_each_sign_of_an_end_is_enough(left: dict[str, object]) -> None:
+    """The end is asked for first, then named, then reached: at none of these is the window waited for."""
+    assert status(participant(**left)) is DltStatus.NOT_EVALUABLE
 
 
 @pytest.mark.parametrize(
@@ -176,7 +204,9 @@ def test_nobody_is_judged_before_the_first_infusion() -> None:
 )
 def test_leaving_before_the_first_infusion_is_not_evaluable(left: dict[str, object]) -> None:
     """Whoever ended or stopped undosed is outside the DLT set and is replaced."""
-    assert status(participant(infusions=(), **left)) is DltStatus.NOT_EVALUABLE
+    judged = judge_dlt(RULES, PLANNED, participant(infusions=(), **left), False)
+
+    assert judged == (DltStatus.NOT_EVALUABLE, "no CAR-NK infusion was given")
 
 
 def test_without_a_slot_there_is_no_planned_dose_to_reach() -> None:

@@ -199,6 +199,110 @@ def test_antigen_positivity_comes_from_the_profile(
     assert (expected, value) == (judged.verdict, judged.value)
 
 
+GOOD_ANSWERS = {
+    "I1": "age_years 54",
+    "I2": "histology_confirmed yes, prior_treatment refractory",
+    "I3": "measurable_lesions 2",
+    "I4": "positive_antigens mesothelin",
+    "I5": "ecog 1",
+    "I7": "can_receive_lymphodepletion yes, can_receive_infusion yes",
+    "I8": "childbearing_potential no, pregnancy_test not_applicable, contraception_agreed yes",
+    "I9": "samples_agreed yes",
+    "E1": "uncontrolled_infection no",
+    "E2": "uncontrolled_hiv no, active_hepatitis_b no, active_hepatitis_c no",
+    "E3": "significant_cardiovascular_disease no",
+    "E4": "cns_disease none",
+    "E5": "prednisone_mg_per_day 0",
+    "E6": "months_since_gene_modified_therapy never, confounding_prior_therapy no",
+    "E7": "months_since_allogeneic_transplant never, active_gvhd no",
+    "E8": "pregnancy_test not_applicable, breastfeeding no",
+    "E9": "interfering_condition no",
+}
+ABSENT_ANSWERS = {
+    "I2": "histology_confirmed, prior_treatment",
+    "I3": "measurable_lesions",
+    "I4": "antigen_profile",
+    "I5": "ecog",
+    "I7": "can_receive_lymphodepletion, can_receive_infusion",
+    "I8": "childbearing_potential, pregnancy_test, contraception_agreed",
+    "I9": "samples_agreed",
+    "E1": "uncontrolled_infection",
+    "E2": "uncontrolled_hiv, active_hepatitis_b, active_hepatitis_c",
+    "E3": "significant_cardiovascular_disease",
+    "E4": "cns_disease",
+    "E5": "prednisone_mg_per_day",
+    "E6": "months_since_gene_modified_therapy, confounding_prior_therapy",
+    "E7": "months_since_allogeneic_transplant, active_gvhd",
+    "E8": "pregnancy_test, breastfeeding",
+    "E9": "interfering_condition",
+}
+CRITERIA_IN_WORDS = {
+    "I1": "required: 18 to 75 years at consent",
+    "I2": "required: confirmed solid tumour, standard therapy failed, not tolerated or non-existent",
+    "I3": "required: at least 1, RECIST 1.1",
+    "I4": "required: at least 1 antigen above its threshold",
+    "I5": "required: at most 1",
+    "I7": "required: both",
+    "I8": ("required: negative test (not_applicable only without childbearing potential), contraception agreed"),
+    "I9": "required: willing to provide samples",
+    "E1": "excluded: active, uncontrolled infection",
+    "E2": "excluded: any of them",
+    "E3": "excluded: clinically significant cardiovascular disease",
+    "E4": "excluded: symptomatic or escalating steroids",
+    "E5": "excluded: above 10 mg/day prednisone equivalent",
+    "E6": "excluded: less than 3 months, or confounding prior therapy",
+    "E7": "excluded: less than 6 months, or active GVHD",
+    "E8": "excluded: pregnant or breastfeeding",
+    "E9": "excluded: any condition that would interfere, in the investigator's opinion",
+}
+
+
+@pytest.mark.parametrize(("name", "seen"), GOOD_ANSWERS.items())
+def test_a_verdict_repeats_the_answers_and_the_criterion(name: str, seen: str) -> None:
+    """An auditor reads what was answered and what was asked for, when all is well too."""
+    judged = criterion(judge(make_form()), name)
+
+    assert judged.value == seen
+    assert judged.reason == f"{seen}; {CRITERIA_IN_WORDS[name]}"
+
+
+@pytest.mark.parametrize(("name", "absent"), ABSENT_ANSWERS.items())
+def test_a_missing_verdict_names_the_answers_that_are_absent(name: str, absent: str) -> None:
+    """The site is told exactly which fields to fill in."""
+    form = EligibilityForm.model_validate({"assessed_on": "2026-03-02"})
+
+    judged = criterion(judge(form, profile=None), name)
+
+    assert judged.value == ", ".join(f"{field} missing" for field in absent.split(", "))
+    assert judged.reason == f"missing: {absent}; {CRITERIA_IN_WORDS[name]}"
+
+
+def test_organ_function_lists_every_analyte_with_its_value() -> None:
+    """Inclusion 6 shows all seven values; its reason keeps to those that fail, else to those that are missing."""
+    low = make_form(laboratory=make_laboratory(neutrophils=0.9, platelets=60, alt=None))
+    absent = make_form(laboratory=make_laboratory(platelets=None, alt=None))
+
+    judged = criterion(judge(low), "I6")
+    assert judged.value == (
+        "neutrophils 0.9 1e9/L, platelets 60 1e9/L, haemoglobin 118 g/L, creatinine_clearance 84 mL/min, "
+        "bilirubin 0.6 xULN, alt missing, ast 0.8 xULN"
+    )
+    assert judged.reason == (
+        "neutrophils 0.9 1e9/L, required: at least 1 1e9/L; platelets 60 1e9/L, required: at least 75 1e9/L"
+    )
+    assert criterion(judge(absent), "I6").reason == (
+        "platelets missing, required: at least 75 1e9/L; "
+        "alt missing, required: at most 3 xULN, with liver_metastases at most 5 xULN"
+    )
+
+
+def test_several_positive_antigens_are_all_named() -> None:
+    """Inclusion 4 lists them, the furthest above its threshold first."""
+    profile = make_profile({Antigen.MESOTHELIN: 1.2, Antigen.AXL: 1.5})
+
+    assert criterion(judge(make_form(), profile=profile), "I4").value == "positive_antigens AXL, mesothelin"
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

@@ -68,6 +68,7 @@ def test_a_missing_value_is_a_failed_finding(analyte: str) -> None:
     (finding,) = failed_laboratory(RULES, make_laboratory(**{analyte: None}), False, False)
 
     assert (analyte, Verdict.MISSING) == (finding.analyte, finding.verdict)
+    assert finding.value == "missing"
     assert finding.reason.startswith(f"{analyte} missing, required: at ")
 
 
@@ -76,12 +77,41 @@ def test_good_values_leave_no_failed_finding() -> None:
     assert failed_laboratory(RULES, GOOD_LABORATORY, False, False) == ()
 
 
-def test_a_reason_names_value_unit_and_both_limits() -> None:
-    """A person can see from the reason alone why the value fails."""
-    (finding,) = failed_laboratory(RULES, make_laboratory(alt=5.2), True, False)
+@pytest.mark.parametrize(
+    ("liver_metastases", "alt", "note"),
+    [
+        (True, 5.2, "; liver_metastases applies"),
+        (False, 3.2, ""),
+        (None, 3.2, "; liver_metastases missing"),
+        (None, 5.2, ""),
+    ],
+)
+def test_a_reason_names_value_unit_and_both_limits(liver_metastases: bool | None, alt: float, note: str) -> None:
+    """A person can see from the reason alone why the value fails, or which answer would decide."""
+    (finding,) = failed_laboratory(RULES, make_laboratory(alt=alt), liver_metastases, False)
 
-    expected = "alt 5.2 xULN, required: at most 3 xULN, with liver_metastases at most 5 xULN; liver_metastases applies"
-    assert expected == finding.reason
+    limits = "required: at most 3 xULN, with liver_metastases at most 5 xULN"
+    assert finding.value == f"{alt} xULN"
+    assert finding.reason == f"alt {alt} xULN, {limits}{note}"
+
+
+@pytest.mark.parametrize(
+    ("values", "liver_metastases", "gilbert_syndrome", "failed"),
+    [
+        ({"bilirubin": 2.5}, False, True, []),
+        ({"bilirubin": 2.5}, True, False, ["bilirubin"]),
+        ({"bilirubin": 2.5}, False, None, ["bilirubin"]),
+        ({"alt": 4.0, "ast": 4.0}, True, None, []),
+        ({"alt": 4.0, "ast": 4.0}, None, True, ["alt", "ast"]),
+    ],
+)
+def test_each_condition_excuses_its_own_analytes(
+    values: dict[str, float], liver_metastases: bool | None, gilbert_syndrome: bool | None, failed: list[str]
+) -> None:
+    """Gilbert's syndrome excuses bilirubin, liver metastases the transaminases, and neither the other's."""
+    findings = failed_laboratory(RULES, make_laboratory(**values), liver_metastases, gilbert_syndrome)
+
+    assert [finding.analyte for finding in findings] == failed
 
 
 @pytest.mark.parametrize(
@@ -128,6 +158,7 @@ def test_an_unknown_analyte_is_invalid_input() -> None:
 
     assert problem is not None
     assert (problem.type, problem.field) == (ProblemType.INVALID_INPUT, "laboratory.neutrophil")
+    assert (problem.value, problem.rule) == ("1 1e9/L", "the protocol asks for no such analyte")
     assert "neutrophils, platelets" in problem.expected
 
 

@@ -12,17 +12,10 @@ from decisions.escalation import recommend, tally
 from decisions.packet import build_packet, packet_sha256, what_would_change_it
 from schemas.base import Frozen
 from schemas.commands import DecisionAction
-from schemas.packet import (
-    DoseInfused,
-    EventDlt,
-    Finding,
-    FiredRule,
-    ReportedEvent,
-    SafetyPacket,
-    SafetySummary,
-    WhatIf,
-)
-from schemas.states import ArmState, DecisionRecord, Disposition, DltStatus, SlotRecord, SlotState
+from schemas.outcome import Disposition, DltStatus
+from schemas.packet import SafetyPacket, WhatIf
+from schemas.states import ArmState, DecisionRecord, SlotRecord, SlotState
+from schemas.summary import DoseInfused, EventDlt, Finding, FiredRule, ReportedEvent, SafetySummary
 from tests.packets import ARM, CONTEXT, DAY, RULES, make_event, rich_packet, rich_state, rich_summaries
 
 NO_DLT, DLT, NOT_EVALUABLE = SlotState.NO_DLT, SlotState.DLT, SlotState.NOT_EVALUABLE

@@ -81,15 +81,34 @@ def test_the_verdicts_are_the_panel_s_in_its_order() -> None:
     assert ProfileOutcome.COMPLETE is judged.outcome
     absent = verdict(judged, Antigen.EGFR)
     assert (absent.positive, absent.ratio, absent.sample) == (False, 0, TISSUE)
-    assert "not reported" in absent.reason
+    assert absent.reason == "not reported in any adequate sample"
+    assert judged.reason == "above threshold: CLDN18.2"
 
 
-@pytest.mark.parametrize(("detected", "ratio"), [(True, 1.0), (False, 0.0)])
-def test_ctdna_gives_a_call_only(detected: bool, ratio: float) -> None:
+@pytest.mark.parametrize(
+    ("antigens", "reason"),
+    [
+        ((), "above threshold: none"),
+        ((CLDN,), "above threshold: CLDN18.2"),
+        ((CLDN, Antigen.HER2), "above threshold: HER2, CLDN18.2"),
+    ],
+)
+def test_a_profile_names_the_antigens_above_threshold(antigens: tuple[Antigen, ...], reason: str) -> None:
+    """In the panel's order, whatever the laboratory's."""
+    results = [make_cells(antigen, 0, 0, 0, 100) for antigen in antigens]
+
+    assert profile(make_sample(make_cells(Antigen.EGFR, 100, 0, 0, 0), *results)).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("detected", "ratio", "words"), [(True, 1.0, "detected: positive"), (False, 0.0, "not detected: negative")]
+)
+def test_ctdna_gives_a_call_only(detected: bool, ratio: float, words: str) -> None:
     """A detected antigen is positive, just at the threshold; an undetected one is negative."""
     judged = verdict(profile(make_sample(call(CLDN, detected), sample=CTDNA)), CLDN)
 
     assert (detected, ratio, CTDNA) == (judged.positive, judged.ratio, judged.sample)
+    assert judged.reason == f"ctDNA of 2026-02-20: {words}"
 
 
 def test_tissue_decides_and_a_liquid_sample_that_disagrees_is_named() -> None:
@@ -116,6 +135,25 @@ def test_samples_that_agree_are_not_discordant() -> None:
     )
 
     assert not judged.discordant
+    assert judged.reason == "tissue of 2026-02-20: 100% of cells at 2+ or more, threshold 40%: positive"
+
+
+def test_every_sample_that_disagrees_is_named() -> None:
+    """Two liquid samples against tissue: both are told, the more preferred first."""
+    judged = verdict(
+        profile(
+            make_sample(call(CLDN, True), sample=CTDNA),
+            make_sample(make_cells(CLDN, 0, 0, 0, 100), sample=CTC),
+            make_sample(make_cells(CLDN, 100, 0, 0, 0)),
+        ),
+        CLDN,
+    )
+
+    assert judged.reason == (
+        "tissue of 2026-02-20: 0% of cells at 2+ or more, threshold 40%: negative; "
+        "discordant: CTC of 2026-02-20: 100% of cells at 2+ or more, threshold 40%: positive; "
+        "ctDNA of 2026-02-20: detected: positive"
+    )
 
 
 def test_a_less_preferred_sample_decides_what_tissue_does_not_report() -> None:

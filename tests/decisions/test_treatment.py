@@ -84,6 +84,30 @@ def test_liver_metastases_relax_the_limit_as_they_did_for_eligibility(liver_meta
     assert go == (failed == ())
 
 
+@pytest.mark.parametrize(("gilbert_syndrome", "go"), [(True, True), (False, False), (None, False)])
+def test_gilbert_s_syndrome_relaxes_the_bilirubin_limit_here_too(gilbert_syndrome: bool | None, go: bool) -> None:
+    """Bilirubin of 2.5 times the upper limit was accepted at eligibility, and is accepted again."""
+    check = make_check(laboratory=make_laboratory(bilirubin=2.5))
+
+    failed = failed_treatment_criteria(PROTOCOL, check, before_lymphodepletion=True, gilbert_syndrome=gilbert_syndrome)
+
+    assert go == (failed == ())
+
+
+def test_every_failed_criterion_is_told_at_once() -> None:
+    """Conditions first, then limits, then laboratory values: nobody fixes one only to meet the next."""
+    check = make_check(
+        active_gvhd=True, temperature_celsius=38.4, laboratory=make_laboratory(neutrophils=0.2, platelets=None)
+    )
+
+    assert failed_treatment_criteria(PROTOCOL, check, before_lymphodepletion=True) == (
+        "active GVHD yes, required: no",
+        "temperature 38.4 Celsius, required: at most 37.9 Celsius",
+        "neutrophils 0.2 1e9/L, required: at least 1 1e9/L",
+        "platelets missing, required: at least 75 1e9/L",
+    )
+
+
 @given(temperature=st.floats(35, 42), saturation=st.floats(80, 100), crs=st.integers(0, 5), icans=st.integers(0, 5))
 def test_go_means_that_every_limit_is_kept(temperature: float, saturation: float, crs: int, icans: int) -> None:
     """There is a reason exactly for each limit that is not kept."""

@@ -6,9 +6,10 @@ from datetime import timedelta
 from protocols.loader import LoadedProtocol
 from schemas.base import Role
 from schemas.commands import DecisionAction
+from schemas.outcome import Disposition, DltStatus
 from schemas.panel import Antigen
 from schemas.problem import ProblemType
-from schemas.states import ArmStatus, Disposition, DltStatus, SlotState
+from schemas.states import ArmStatus, SlotState
 from simulation.people import VirtualParticipant
 from simulation.site import World
 from simulation.trial import fill_bank, run_phase_one, start_study

@@ -7,7 +7,7 @@ from protocols.loader import LoadedProtocol
 from schemas import names
 from schemas.base import Role
 from schemas.commands import Accepted, Decide, DecisionAction
-from schemas.states import DltStatus
+from schemas.outcome import DltStatus
 from simulation.site import World
 from tests.workflows.stories import (
     SINGLE,

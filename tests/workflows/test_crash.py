@@ -23,7 +23,7 @@ from deploy.processes import Process, start_detached
 from deploy.settings import connect, load_settings
 from deploy.stack import WORKER, Stack, down, environment, up
 from protocols.loader import LoadedProtocol
-from schemas.states import Disposition
+from schemas.outcome import Disposition
 from simulation.site import News, World
 from tests.workflows.stories import Case, begin, eventually, one, somebody, units_by_state, without_stagger
 from worker import make_worker

@@ -5,8 +5,8 @@ from temporalio.api.enums.v1 import EventType
 from protocols.loader import LoadedProtocol
 from schemas import names
 from schemas.base import Role
+from schemas.outcome import Disposition
 from schemas.problem import ProblemType
-from schemas.states import Disposition
 from schemas.task import TaskEnd
 from simulation.site import World
 from tests.workflows.stories import (

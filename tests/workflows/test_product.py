@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from activities.bank_file import load_units
 from protocols.loader import LoadedProtocol
-from schemas.states import Disposition, SlotState, Stage
+from schemas.outcome import Disposition
+from schemas.states import SlotState, Stage
 from simulation.site import World
 from simulation.trial import bank_csv
 from tests.workflows.stories import MESOTHELIN, SINGLE, begin, load_bank, one, somebody, units_by_state, without_stagger

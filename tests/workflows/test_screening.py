@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from protocols.loader import LoadedProtocol
 from schemas.eligibility import Verdict
+from schemas.outcome import Disposition
 from schemas.panel import ProfileOutcome, SampleResult, SampleType
-from schemas.states import Disposition
 from schemas.task import TaskEnd
 from simulation.answers import laboratory
 from simulation.site import World

@@ -6,8 +6,9 @@ import pytest
 
 from protocols.loader import LoadedProtocol
 from schemas.base import Role
+from schemas.outcome import Disposition, DltStatus
 from schemas.problem import ProblemType
-from schemas.states import Disposition, DltStatus, SlotState
+from schemas.states import SlotState
 from schemas.task import TaskEnd
 from simulation.site import World
 from tests.workflows.stories import SINGLE, one, refused, somebody, units_by_state

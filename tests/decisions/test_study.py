@@ -1,0 +1,95 @@
+"""The study's fold: who is on study, what the arms decided, and what is held."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from decisions.study import apply, start
+from schemas import facts as f
+from schemas.base import Role
+from schemas.commands import DecisionAction
+from schemas.outcome import Disposition
+from schemas.problem import Problem, ProblemType
+from schemas.protocol import ProtocolReference
+from schemas.states import StudyArm, StudyState
+from tests.decisions.makers import PROTOCOL
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+SYSTEM: dict[str, Any] = {"at": NOW, "who": "system", "role": Role.SYSTEM, "why": "the rule"}
+REFERENCE = ProtocolReference(id="example", version="1.0", sha256="0" * 64)
+STARTED = f.StudyStarted(**SYSTEM, study="study-1", protocol=REFERENCE)
+SINGLE, DUAL = StudyArm(arm="single-target", level=1), StudyArm(arm="dual-target", level=2)
+NEW = StudyState(study="study-1", protocol=REFERENCE, arms={"single-target": SINGLE, "dual-target": DUAL})
+RUNNING = NEW.model_copy(
+    update={
+        "active": ("CN01-001", "CN01-002"),
+        "ended": {"CN01-003": Disposition.SCREEN_FAILURE},
+        "holds": ("study",),
+    }
+)
+PROBLEM = Problem(type=ProblemType.NOTHING_TO_LIFT, field="arm", value="x", rule="no hold", expected="a hold")
+
+
+def test_a_study_starts_with_the_protocol_s_arms_at_their_start_levels() -> None:
+    """Nobody is enrolled, nothing is decided or held."""
+    assert start(PROTOCOL, STARTED) == NEW
+
+
+@pytest.mark.parametrize(
+    ("fact", "changes"),
+    [
+        (f.SubjectEnrolled(**SYSTEM, subject="CN02-001"), {"active": ("CN01-001", "CN01-002", "CN02-001")}),
+        (
+            f.SubjectEnded(**SYSTEM, subject="CN01-001", disposition=Disposition.DIED),
+            {
+                "active": ("CN01-002",),
+                "ended": {"CN01-003": Disposition.SCREEN_FAILURE, "CN01-001": Disposition.DIED},
+            },
+        ),
+        (f.HoldPlaced(**SYSTEM, scope="dual-target"), {"holds": ("dual-target", "study")}),
+        (f.HoldPlaced(**SYSTEM, scope="study"), {}),
+        (f.HoldLifted(**SYSTEM, scope="study"), {"holds": ()}),
+        (f.HoldLifted(**SYSTEM, scope="dual-target"), {}),
+        (STARTED, {}),
+        (f.Refused(**SYSTEM, command="lift_hold", problem=PROBLEM), {}),
+    ],
+    ids=lambda value: getattr(value, "kind", ""),
+)
+def test_a_fact_changes_what_it_says(fact: f.StudyFact, changes: dict[str, Any]) -> None:
+    """Everything else in the study's state stays as it was."""
+    assert apply(RUNNING, fact) == RUNNING.model_copy(update=changes)
+
+
+@pytest.mark.parametrize(
+    ("action", "level", "rp2d_level", "closed"),
+    [
+        (DecisionAction.ESCALATE, 2, None, False),
+        (DecisionAction.EXPAND, 1, None, False),
+        (DecisionAction.STAY, 1, None, False),
+        (DecisionAction.DE_ESCALATE, 1, None, False),
+        (DecisionAction.STOP, None, None, True),
+        (DecisionAction.DECLARE_RP2D, 2, 2, True),
+    ],
+)
+def test_a_decision_is_counted_for_its_own_arm(
+    action: DecisionAction, level: int | None, rp2d_level: int | None, closed: bool
+) -> None:
+    """The last action, level and RP2D are shown; stopping and declaring close the arm; the other arm is untouched."""
+    earlier = RUNNING.model_copy(
+        update={"arms": RUNNING.arms | {"single-target": SINGLE.model_copy(update={"decisions": 1})}}
+    )
+    fact = f.ArmDecided(**SYSTEM, arm="single-target", cohort=2, action=action, level=level, rp2d_level=rp2d_level)
+
+    arm = StudyArm(
+        arm="single-target", decisions=2, last_action=action, level=level, closed=closed, rp2d_level=rp2d_level
+    )
+    assert apply(earlier, fact) == earlier.model_copy(update={"arms": {"single-target": arm, "dual-target": DUAL}})
+
+
+def test_a_fact_of_an_arm_is_none_of_the_study_s() -> None:
+    """Facts of another workflow cannot slip into the study's history."""
+    fact: Any = f.ArmOpened(**SYSTEM, level=1)
+
+    with pytest.raises(AssertionError, match="ArmOpened"):
+        apply(NEW, fact)
