@@ -169,12 +169,26 @@ def _validated(values: dict[str, object]) -> tuple[Protocol | None, list[Found]]
 
 def _translated(detail: ErrorDetails, values: Mapping[str, object]) -> Found:
     rule = detail["msg"].removeprefix("Value error, ")
+    place = _without_kinds(detail["loc"], values)
     if detail["type"] == "missing":
-        return Found(detail["loc"], ABSENT, rule)
-    if detail["loc"]:
-        return Found(detail["loc"], _shown(detail["input"]), rule)
+        return Found(place, ABSENT, rule)
+    if place:
+        return Found(place, _shown(detail["input"]), rule)
     place = _named_in(rule, values)
     return Found(place, _shown(_at(values, place)), rule)
+
+
+def _without_kinds(place: Place, values: object) -> Place:
+    """Leave out the steps that only say which kind of rule a part of the file is: the file has no such path."""
+    steps: list[str | int] = []
+    here = values
+    for step in place:
+        if isinstance(here, dict) and step not in here and here.get("kind") == step:
+            continue
+        steps.append(step)
+        known = isinstance(here, (dict, list)) and (step in here if isinstance(here, dict) else int(step) < len(here))
+        here = here[step] if known else None  # type: ignore[index]  # just looked up
+    return tuple(steps)
 
 
 def _named_in(rule: str, values: Mapping[str, object]) -> Place:

@@ -55,7 +55,7 @@ def test_the_platform_protocol_loads() -> None:
     """The protocol that comes with the package passes every check and has an arm of each kind."""
     loaded = load_protocol(default_protocol_path())
 
-    assert (loaded.reference.id, loaded.reference.version) == ("car-nk-platform", "1.0")
+    assert (loaded.reference.id, loaded.reference.version) == ("car-nk-platform", "1.1")
     assert [arm.kind for arm in loaded.protocol.arms] == [ArmKind.SINGLE, ArmKind.DUAL]
     assert [entry.antigen for entry in loaded.protocol.panel] == [
         target[0] for target in loaded.protocol.arms[0].targets
@@ -147,7 +147,7 @@ def set_at(*place: str | int, to: object) -> Callable[[Content], None]:
     return spoil
 
 
-def drop(*place: str) -> Callable[[Content], None]:
+def drop(*place: str | int) -> Callable[[Content], None]:
     """Return a change that removes a key."""
 
     def spoil(content: Content) -> None:
@@ -221,6 +221,33 @@ def drop(*place: str) -> Callable[[Content], None]:
             set_at("tasks", "tea", to={"role": "coordinator", "due_days": 1, "escalate_days": 2}),
             'tasks.tea = "tea": ',
             "no such kind of task; known are biopsy",
+        ),
+        (
+            set_at("cytokine", "rules", "agents", 0, "id", to="IL-7"),
+            'cytokine = {"agent": "low-dose IL-2"',
+            "agent must be one of rules.agents",
+        ),
+        (
+            set_at("stopping", 1, "boundary", "maximum_rate", to=1.5),
+            "stopping.1.boundary.maximum_rate = 1.5: ",
+            "less than 1",
+        ),
+        (drop("stopping", 0, "maximum"), "stopping.0.maximum = missing: ", "Field required"),
+        (set_at("stopping", 2, "id", to="related-death"), "stopping = [", "the ids of stopping rules must differ"),
+        (
+            set_at("expansion", "total_size", to=10),
+            'expansion = {"null_rate": 0.1',
+            "total_size",
+        ),
+        (
+            set_at("recist", "node_normal_below_mm", to=15),
+            'recist = {"measurable_minimum_mm": 10',
+            "node_normal_below_mm must be below node_measurable_minimum_mm",
+        ),
+        (
+            set_at("dlt", "definition", "criteria", 2, "within_days", to=0),
+            "dlt.definition.criteria.2.within_days = 0: ",
+            "greater than or equal to 1",
         ),
         (set_at("cytokine", "after_infusions", to=[1, 4]), "cytokine.after_infusions.1 = 4: ", "numbered 1 to 3"),
         (
