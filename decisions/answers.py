@@ -9,7 +9,15 @@ from datetime import date, datetime, timedelta
 
 from decisions.laboratory import wrong_unit_or_implausible
 from decisions.participant import answered_at, answered_on
-from schemas.answers import Answer, CytokineCourse, InfusionGiven, LymphodepletionGiven, PanelReported, TreatmentCheck
+from schemas.answers import (
+    Answer,
+    BaselineImaging,
+    CytokineCourse,
+    InfusionGiven,
+    LymphodepletionGiven,
+    PanelReported,
+    TreatmentCheck,
+)
 from schemas.base import Role, site_of
 from schemas.commands import AnswerTask, EndParticipation, Envelope, ReportAdverseEvent
 from schemas.eligibility import EligibilityForm
@@ -339,12 +347,17 @@ def _already_closed(task_id: str, end: TaskEnd) -> Problem:
 
 
 def _day_field(answer: Answer) -> str:
-    names = ("collected_on", "reported_on", "assessed_on", "checked_on", "visited_on", "scanned_on")
+    if isinstance(answer, BaselineImaging):
+        return "answer.baseline.assessed_on"
+    names = (
+        *("collected_on", "reported_on", "assessed_on", "checked_on", "visited_on", "scanned_on"),
+        *("adjudicated_on", "answered_on", "decided_on"),
+    )
     return "answer." + next((name for name in names if hasattr(answer, name)), _moment_field(answer))
 
 
 def _moment_field(answer: Answer) -> str:
-    return "given_at" if isinstance(answer, LymphodepletionGiven) else "started_at"
+    return next((name for name in ("given_at", "reported_at") if hasattr(answer, name)), "started_at")
 
 
 def _any_of(values: list[str]) -> str:

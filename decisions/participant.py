@@ -7,18 +7,26 @@ from typing import Any, assert_never
 from schemas import facts as f
 from schemas.answers import (
     Answer,
+    BaselineImaging,
     BiopsyDone,
     CytokineCourse,
+    DltAdjudication,
+    GradeQueryAnswered,
     ImagingDone,
     InfusionGiven,
     LymphodepletionGiven,
     PanelReported,
+    RetreatmentDecided,
+    SaeReported,
     SafetyVisit,
     StudyEnded,
+    SusarReported,
     TreatmentCheck,
 )
 from schemas.eligibility import EligibilityForm
+from schemas.safety import ReportKind, ReportRow
 from schemas.states import Assignment, ParticipantState, Stage
+from schemas.support import ToxicityCheck
 from schemas.task import Task, TaskEnd
 
 
@@ -105,8 +113,6 @@ def _decided(state: ParticipantState, fact: f.ParticipantFact) -> dict[str, Any]
 
 def _interrupted(state: ParticipantState, fact: f.ParticipantFact) -> dict[str, Any]:  # noqa: PLR0911 - one line a fact
     match fact:
-        case f.AdverseEventReported():
-            return {"adverse_events": (*state.adverse_events, fact.event)}
         case f.HoldPlaced():
             return {"holds": tuple(sorted({*state.holds, fact.scope}))}
         case f.HoldLifted():
@@ -120,7 +126,71 @@ def _interrupted(state: ParticipantState, fact: f.ParticipantFact) -> dict[str, 
         case f.ParticipantEnrolled() | f.ProductAwaited():
             return {}
         case _:
+            return _observed(state, fact)
+
+
+def _observed(state: ParticipantState, fact: f.ParticipantFact) -> dict[str, Any]:  # noqa: C901, PLR0911 - one line a fact
+    match fact:
+        case f.AdverseEventReported():
+            return _reported(state, fact)
+        case f.AdverseEventAmended():
+            return _amended(state, fact)
+        case f.DltFindingMade():
+            return {"dlt_findings": state.dlt_findings | {fact.event_id: fact.finding}}
+        case f.ReportingClockStarted():
+            key = report_key(fact.event_id, fact.due.kind)
+            return {"reports": state.reports | {key: ReportRow(due=fact.due)}}
+        case f.ReportingClockStopped():
+            stopped = report_key(fact.event_id, fact.report)
+            return {"reports": {key: row for key, row in state.reports.items() if key != stopped}}
+        case f.ResponseAssessed():
+            return {"timepoints": (*state.timepoints, fact.timepoint), "best_response": fact.best}
+        case f.DeviationRecorded():
+            return {"deviations": (*state.deviations, fact.deviation)}
+        case f.CytokineJudged():
+            return {"cytokine": fact.verdict}
+        case f.RetreatmentJudged():
+            return {}
+        case f.CycleStarted():
+            return {"cycles": fact.cycle, "cycle_day_zero": fact.day_zero, "stage": Stage.TREATMENT}
+        case _:
             raise ValueError(f"not a participant's fact: {fact.kind}")
+
+
+def event_id(number: int) -> str:
+    """Return the id of a participant's adverse event by its number, counted from 1: 'AE-001'."""
+    return f"AE-{number:03d}"
+
+
+def event_index(state: ParticipantState, wanted: str) -> int | None:
+    """Return where the event with this id stands among the participant's events, if there is one."""
+    number = int(wanted.removeprefix("AE-"))
+    return number - 1 if 1 <= number <= len(state.adverse_events) else None
+
+
+def report_key(wanted: str, kind: ReportKind) -> str:
+    """Return the key of an event's report in the state; it is the step of the report's task, too."""
+    return f"{kind.value}-{wanted}"
+
+
+def _reported(state: ParticipantState, fact: f.AdverseEventReported) -> dict[str, Any]:
+    added: dict[str, Any] = {"adverse_events": (*state.adverse_events, fact.event)}
+    if fact.computed is not None:
+        number = event_id(len(state.adverse_events) + 1)
+        added["computed_grades"] = state.computed_grades | {number: fact.computed}
+    return added
+
+
+def _amended(state: ParticipantState, fact: f.AdverseEventAmended) -> dict[str, Any]:
+    index = event_index(state, fact.event_id)
+    grades = {key: grade for key, grade in state.computed_grades.items() if key != fact.event_id}
+    return {
+        "adverse_events": tuple(
+            fact.event if number == index else event for number, event in enumerate(state.adverse_events)
+        ),
+        "event_versions": state.event_versions | {fact.event_id: fact.version},
+        "computed_grades": grades if fact.computed is None else grades | {fact.event_id: fact.computed},
+    }
 
 
 def _mark(tasks: dict[str, Task], task_id: str, **marks: bool) -> dict[str, Task]:
@@ -153,13 +223,37 @@ def _answered(state: ParticipantState, step: str, answer: Answer) -> dict[str, A
                 "stage": Stage.TREATMENT,
             }
         case SafetyVisit():
-            return latest | {"last_safety_visit_on": answer.visited_on}
+            return latest | {"last_safety_visit_on": answer.visited_on} | _toxicity(answer.visited_on, answer)
+        case TreatmentCheck():
+            return latest | _toxicity(answer.checked_on, answer)
         case ImagingDone():
-            return latest | {"responses": (*state.responses, (step, answer.response))}
-        case TreatmentCheck() | CytokineCourse() | StudyEnded():
+            return latest | _imaged(state, step, answer)
+        case BaselineImaging():
+            return latest | {"baseline": answer.baseline}
+        case DltAdjudication():
+            return {"adjudications": state.adjudications | {answer.event_id: answer}}
+        case SaeReported() | SusarReported():
+            row = state.reports.get(step)
+            told = {} if row is None else {step: row.model_copy(update={"reported_at": answer.reported_at})}
+            return {"reports": state.reports | told}
+        case CytokineCourse() | StudyEnded() | RetreatmentDecided() | GradeQueryAnswered():
             return latest
         case _:
             assert_never(answer)
+
+
+def _toxicity(day: date, answer: TreatmentCheck | SafetyVisit) -> dict[str, Any]:
+    check = ToxicityCheck(checked_on=day, crs_grade=answer.crs_grade, icans_grade=answer.icans_grade)
+    return {"last_toxicity_check": check}
+
+
+def _imaged(state: ParticipantState, step: str, answer: ImagingDone) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    if answer.response is not None:
+        told["responses"] = (*state.responses, (step, answer.response))
+    if answer.assessment is not None:
+        told["assessments"] = (*state.assessments, answer.assessment)
+    return told
 
 
 def answered_on(answer: Answer) -> date:  # noqa: PLR0911 - one case an answer
@@ -183,6 +277,16 @@ def answered_on(answer: Answer) -> date:  # noqa: PLR0911 - one case an answer
             return answer.visited_on
         case ImagingDone():
             return answer.scanned_on
+        case BaselineImaging():
+            return answer.baseline.assessed_on
+        case DltAdjudication():
+            return answer.adjudicated_on
+        case SaeReported() | SusarReported():
+            return answer.reported_at.date()
+        case GradeQueryAnswered():
+            return answer.answered_on
+        case RetreatmentDecided():
+            return answer.decided_on
         case _:
             assert_never(answer)
 
@@ -194,5 +298,7 @@ def answered_at(answer: Answer) -> datetime | None:
             return answer.given_at
         case InfusionGiven():
             return answer.started_at
+        case SaeReported() | SusarReported():
+            return answer.reported_at
         case _:
             return None

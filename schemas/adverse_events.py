@@ -13,6 +13,7 @@ from typing import Any, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from schemas.base import Frozen
+from schemas.toxicity import CrsObservation, GvhdStages, IcansObservation, InfusionReactionObservation
 
 
 class StudyPart(StrEnum):
@@ -113,6 +114,10 @@ class AdverseEvent(Frozen):
     action: ActionTaken | None = None
     outcome: EventOutcome | None = None
     aware_at: AwareDatetime | None = Field(default=None, description="When the site came to know; else when reported.")
+    crs: CrsObservation | None = None
+    icans: IcansObservation | None = None
+    gvhd: GvhdStages | None = None
+    infusion_reaction: InfusionReactionObservation | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -133,7 +138,13 @@ class AdverseEvent(Frozen):
         if (self.grade == FATAL) != (Seriousness.DEATH in self.seriousness) and self.seriousness:
             raise ValueError("grade 5 and the seriousness criterion 'death' go together")
         self._check_course()
+        self._check_observations()
         return self
+
+    def _check_observations(self) -> None:
+        for category in (EventCategory.CRS, EventCategory.ICANS, EventCategory.GVHD, EventCategory.INFUSION_REACTION):
+            if getattr(self, category.value) is not None and self.category is not category:
+                raise ValueError(f"{category.value}: observations belong to an event of category {category.value}")
 
     def _check_course(self) -> None:
         days = [self.onset_on, *(entry.on for entry in self.course), *([self.ended_on] if self.ended_on else [])]

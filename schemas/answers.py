@@ -8,6 +8,8 @@ from pydantic import AwareDatetime, Field, model_validator
 from schemas.base import Frozen
 from schemas.eligibility import EligibilityForm, Laboratory, PregnancyTest
 from schemas.panel import SampleResult, SampleType
+from schemas.support import DoseUnit
+from schemas.tumour import BaselineAssessment, TumourAssessment
 
 Grade = Annotated[int, Field(ge=0, le=5)]
 
@@ -78,8 +80,11 @@ class CytokineCourse(Frozen):
 
     kind: Literal["cytokine_course"] = "cytokine_course"
     administered_on: tuple[date, ...] = ()
-    million_units_per_m2: float = Field(ge=0, le=1000)
+    million_units_per_m2: float = Field(default=0, ge=0, le=1000)
     not_given_reason: str | None = None
+    agent: str | None = Field(default=None, description="The protocol's first agent if left out.")
+    dose: float | None = Field(default=None, ge=0, le=1e6, description="In `unit`; else million_units_per_m2 tells it.")
+    unit: DoseUnit | None = None
 
     @model_validator(mode="after")
     def _none_needs_a_reason(self) -> Self:
@@ -103,7 +108,16 @@ class ImagingDone(Frozen):
 
     kind: Literal["imaging"] = "imaging"
     scanned_on: date
-    response: Literal["CR", "PR", "SD", "PD", "NE"]
+    response: Literal["CR", "PR", "SD", "PD", "NE"] | None = None
+    assessment: TumourAssessment | None = Field(default=None, description="The lesions, by RECIST 1.1.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.response is None and self.assessment is None:
+            raise ValueError("response or assessment is required")
+        if self.assessment is not None and self.assessment.assessed_on != self.scanned_on:
+            raise ValueError("assessment.assessed_on must be scanned_on")
+        return self
 
 
 class StudyEnded(Frozen):
@@ -112,6 +126,66 @@ class StudyEnded(Frozen):
     kind: Literal["end_of_study"] = "end_of_study"
     visited_on: date
     alive: bool
+
+
+class BaselineImaging(Frozen):
+    """The lesions before treatment, by RECIST 1.1."""
+
+    kind: Literal["baseline_imaging"] = "baseline_imaging"
+    baseline: BaselineAssessment
+
+
+class DltAdjudication(Frozen):
+    """The investigator's judgement of a candidate; that it is not dose-limiting needs a rationale."""
+
+    kind: Literal["dlt_adjudication"] = "dlt_adjudication"
+    event_id: str
+    dose_limiting: bool
+    adjudicated_on: date
+    rationale: str | None = Field(default=None, max_length=2000)
+
+    @model_validator(mode="after")
+    def _no_is_explained(self) -> Self:
+        if not self.dose_limiting and not (self.rationale or "").strip():
+            raise ValueError("rationale is required when dose_limiting is false")
+        return self
+
+
+class GradeQueryAnswered(Frozen):
+    """Which grade stands when the reported and the computed one differ; a change of grade is an amendment."""
+
+    kind: Literal["grade_query"] = "grade_query"
+    event_id: str
+    grade: int = Field(ge=1, le=5)
+    answered_on: date
+    explanation: str = Field(min_length=3, max_length=2000)
+
+
+class SaeReported(Frozen):
+    """A serious adverse event was reported to the sponsor."""
+
+    kind: Literal["sae_report"] = "sae_report"
+    event_id: str
+    reported_at: AwareDatetime
+    reference: str = Field(min_length=1, max_length=120)
+
+
+class SusarReported(Frozen):
+    """The sponsor reported a suspected unexpected serious adverse reaction to the authority."""
+
+    kind: Literal["susar_report"] = "susar_report"
+    event_id: str
+    reported_at: AwareDatetime
+    reference: str = Field(min_length=1, max_length=120)
+
+
+class RetreatmentDecided(Frozen):
+    """Whether a further cycle that the rules offer is given."""
+
+    kind: Literal["retreatment"] = "retreatment"
+    decided_on: date
+    accepted: bool
+    rationale: str | None = Field(default=None, max_length=2000)
 
 
 Answer = Annotated[
@@ -124,6 +198,12 @@ Answer = Annotated[
     | CytokineCourse
     | SafetyVisit
     | ImagingDone
-    | StudyEnded,
+    | StudyEnded
+    | BaselineImaging
+    | DltAdjudication
+    | GradeQueryAnswered
+    | SaeReported
+    | SusarReported
+    | RetreatmentDecided,
     Field(discriminator="kind"),
 ]

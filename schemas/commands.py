@@ -63,6 +63,28 @@ class ReportAdverseEvent(Frozen):
     event: AdverseEvent
 
 
+class AmendAdverseEvent(Frozen):
+    """
+    Replace an adverse event by a new version of the whole event; the earlier versions stay on record.
+
+    `version` is the one that the sender has seen: of two amendments at the same moment, the second is refused.
+    """
+
+    envelope: Envelope
+    event_id: str = Field(pattern=r"^AE-[0-9]{3,}$")
+    version: int = Field(ge=1)
+    event: AdverseEvent
+
+
+class ChangeDelegation(Frozen):
+    """Delegate a role to a person, or take it back; only who is delegated may sign (ICH E6(R3) 4.2, 21 CFR 11.10)."""
+
+    envelope: Envelope
+    person: PersonId
+    role: Role
+    delegated: bool
+
+
 class EndReason(StrEnum):
     """Why participation ends early."""
 
@@ -125,7 +147,9 @@ class Accepted(Frozen):
 __all__ = [
     "Accepted",
     "AdverseEvent",
+    "AmendAdverseEvent",
     "AnswerTask",
+    "ChangeDelegation",
     "Decide",
     "DecisionAction",
     "EndParticipation",

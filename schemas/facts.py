@@ -12,14 +12,21 @@ from pydantic import AwareDatetime, Field
 
 from schemas.answers import Answer
 from schemas.base import ArmId, Frozen, Role
-from schemas.commands import AdverseEvent, DecisionAction, EndReason
+from schemas.commands import AdverseEvent, DecisionAction, EndReason, Signature
 from schemas.eligibility import EligibilityVerdict
+from schemas.expansion import ExpansionVerdict, ResponseOutcome
 from schemas.outcome import Disposition, DltStatus
 from schemas.panel import AntigenProfile
 from schemas.problem import Problem
 from schemas.protocol import ArmKind, ProtocolReference
+from schemas.safety import DltFinding, FieldChange, ReportDue, ReportKind
 from schemas.states import Recommendation, Slot, Target
+from schemas.stopping import StoppingFinding
+from schemas.summary import Finding, SafetySummary
+from schemas.support import Deviation, SupportVerdict
 from schemas.task import Task, TaskEnd
+from schemas.toxicity import ComputedGrade
+from schemas.tumour import BestResponse, TimepointResponse
 
 
 class Fact(Frozen):
@@ -179,6 +186,83 @@ class AdverseEventReported(Fact):
 
     kind: Literal["adverse_event_reported"] = "adverse_event_reported"
     event: AdverseEvent
+    event_id: str | None = Field(default=None, description="'AE-001' for a participant's first, and so on.")
+    computed: ComputedGrade | None = None
+
+
+class AdverseEventAmended(Fact):
+    """An adverse event got a new version; the changes keep the old values."""
+
+    kind: Literal["adverse_event_amended"] = "adverse_event_amended"
+    event_id: str
+    version: int
+    event: AdverseEvent
+    changes: tuple[FieldChange, ...]
+    computed: ComputedGrade | None = None
+
+
+class DltFindingMade(Fact):
+    """The rule was asked whether an event is dose-limiting, and its answer is new."""
+
+    kind: Literal["dlt_finding_made"] = "dlt_finding_made"
+    event_id: str
+    finding: DltFinding
+
+
+class ReportingClockStarted(Fact):
+    """A report to the sponsor or the authority became due."""
+
+    kind: Literal["reporting_clock_started"] = "reporting_clock_started"
+    event_id: str
+    due: ReportDue
+
+
+class ReportingClockStopped(Fact):
+    """A report is no longer due: the event was amended so that none is."""
+
+    kind: Literal["reporting_clock_stopped"] = "reporting_clock_stopped"
+    event_id: str
+    report: ReportKind
+
+
+class ResponseAssessed(Fact):
+    """The response at a timepoint and the best overall response so far, by RECIST 1.1."""
+
+    kind: Literal["response_assessed"] = "response_assessed"
+    step: str
+    timepoint: TimepointResponse
+    best: BestResponse
+
+
+class DeviationRecorded(Fact):
+    """A visit was missed or done out of its window."""
+
+    kind: Literal["deviation_recorded"] = "deviation_recorded"
+    step: str
+    deviation: Deviation
+
+
+class CytokineJudged(Fact):
+    """Whether cytokines may be given was judged anew."""
+
+    kind: Literal["cytokine_judged"] = "cytokine_judged"
+    verdict: SupportVerdict
+
+
+class RetreatmentJudged(Fact):
+    """Whether a further cycle may be offered was judged."""
+
+    kind: Literal["retreatment_judged"] = "retreatment_judged"
+    verdict: SupportVerdict
+
+
+class CycleStarted(Fact):
+    """A further cycle of infusions begins; `day_zero` is its first infusion's planned day."""
+
+    kind: Literal["cycle_started"] = "cycle_started"
+    cycle: int
+    day_zero: date
+    lymphodepletion: bool
 
 
 class DltJudged(Fact):
@@ -193,6 +277,7 @@ class HoldPlaced(Fact):
 
     kind: Literal["hold_placed"] = "hold_placed"
     scope: str
+    rule: str | None = Field(default=None, description="The stopping rule that placed it.")
 
 
 class HoldLifted(Fact):
@@ -200,6 +285,7 @@ class HoldLifted(Fact):
 
     kind: Literal["hold_lifted"] = "hold_lifted"
     scope: str
+    signature: Signature | None = None
 
 
 class Refused(Fact):
@@ -246,6 +332,15 @@ ParticipantFact = Annotated[
     | StepSkipped
     | TreatmentStopped
     | AdverseEventReported
+    | AdverseEventAmended
+    | DltFindingMade
+    | ReportingClockStarted
+    | ReportingClockStopped
+    | ResponseAssessed
+    | DeviationRecorded
+    | CytokineJudged
+    | RetreatmentJudged
+    | CycleStarted
     | DltJudged
     | HoldPlaced
     | HoldLifted
@@ -268,6 +363,7 @@ class SlotRequested(Fact):
 
     kind: Literal["slot_requested"] = "slot_requested"
     subject: str
+    target: Target | None = None
 
 
 class SlotGiven(Fact):
@@ -311,6 +407,68 @@ class OutcomeReported(Fact):
     occurred_on: date | None = None
 
 
+class SafetyTold(Fact):
+    """A participant's workflow told what is known of the participant's safety."""
+
+    kind: Literal["safety_told"] = "safety_told"
+    summary: SafetySummary
+
+
+class DecisionReopened(Fact):
+    """News put an earlier decision in question: what it went by, and what is known now."""
+
+    kind: Literal["decision_reopened"] = "decision_reopened"
+    finding: Finding
+
+
+class DecisionReviewed(Fact):
+    """The committee has reviewed what was reopened."""
+
+    kind: Literal["decision_reviewed"] = "decision_reviewed"
+    cohort: int
+
+
+class StoppingRuleFired(Fact):
+    """A stopping rule of the protocol fired."""
+
+    kind: Literal["stopping_rule_fired"] = "stopping_rule_fired"
+    finding: StoppingFinding
+
+
+class DelegationChanged(Fact):
+    """A role was delegated to a person, or taken back."""
+
+    kind: Literal["delegation_changed"] = "delegation_changed"
+    person: str
+    delegated_role: Role
+    delegated: bool
+
+
+class ExpansionOpened(Fact):
+    """Phase 2 opened at the RP2D, a Simon two-stage trial for each target."""
+
+    kind: Literal["expansion_opened"] = "expansion_opened"
+    level: int
+    targets: tuple[Target, ...]
+
+
+class ResponseTold(Fact):
+    """A participant's response, for the expansion's count."""
+
+    kind: Literal["response_told"] = "response_told"
+    subject: str
+    target: Target
+    outcome: ResponseOutcome
+    occurred_on: date | None = None
+
+
+class ExpansionJudged(Fact):
+    """The two-stage rule was asked, and its answer is new."""
+
+    kind: Literal["expansion_judged"] = "expansion_judged"
+    verdict: ExpansionVerdict
+
+
 class DecisionAsked(Fact):
     """The cohort's window has closed for all: the SRC is asked, with the rule's recommendation and its data."""
 
@@ -328,6 +486,7 @@ class Decided(Fact):
     action: DecisionAction
     level: int | None = None
     recommended: DecisionAction
+    signature: Signature | None = None
 
 
 class ArmClosed(Fact):
@@ -345,6 +504,14 @@ ArmFact = Annotated[
     | FirstDoseReported
     | StaggerCleared
     | OutcomeReported
+    | SafetyTold
+    | DecisionReopened
+    | DecisionReviewed
+    | StoppingRuleFired
+    | DelegationChanged
+    | ExpansionOpened
+    | ResponseTold
+    | ExpansionJudged
     | TaskOpened
     | TaskReminded
     | TaskEscalated
@@ -394,7 +561,16 @@ class ArmDecided(Fact):
 
 
 StudyFact = Annotated[
-    StudyStarted | SubjectEnrolled | SubjectEnded | ArmDecided | HoldPlaced | HoldLifted | Refused,
+    StudyStarted
+    | SubjectEnrolled
+    | SubjectEnded
+    | ArmDecided
+    | SafetyTold
+    | StoppingRuleFired
+    | DelegationChanged
+    | HoldPlaced
+    | HoldLifted
+    | Refused,
     Field(discriminator="kind"),
 ]
 

@@ -5,12 +5,15 @@ from datetime import date
 from pydantic import AwareDatetime, Field
 
 from schemas.bank import UnitRequest
-from schemas.base import Frozen, StudyId
+from schemas.base import Frozen, Role, StudyId
 from schemas.commands import DecisionAction, Enroll
+from schemas.expansion import ResponseOutcome, SimonDesign
 from schemas.facts import AnyFact
 from schemas.outcome import Disposition, DltStatus
-from schemas.protocol import Arm, DltRules, Escalation, Protocol, ProtocolReference, TaskTimes
-from schemas.states import ArmState, ParticipantState, Slot, StudyState
+from schemas.protocol import Arm, DltRules, Escalation, Protocol, ProtocolReference, SignatureRules, TaskTimes
+from schemas.states import ArmState, ParticipantState, Slot, StudyState, Target
+from schemas.stopping import StoppingFinding, StoppingRules
+from schemas.summary import SafetySummary
 
 PARTICIPANT_REVISION = 2
 """
@@ -43,6 +46,10 @@ class ParticipantResult(Frozen):
     reason: str
 
 
+ARM_REVISION = 2
+"""What new arms are started with. Revision 2 sends signals to many at once."""
+
+
 class ArmStart(Frozen):
     """Start an arm's workflow, or continue it as new with its state after a cohort's decision."""
 
@@ -55,6 +62,11 @@ class ArmStart(Frozen):
     state: ArmState | None = None
     sequence: int = 0
     held: tuple[str, ...] = ()
+    revision: int = 1
+    planned_infusions: int | None = None
+    stopping: StoppingRules = ()
+    expansion: SimonDesign | None = None
+    signatures: SignatureRules | None = None
 
 
 class StudyContinued(Frozen):
@@ -70,6 +82,7 @@ class SlotRequest(Frozen):
 
     subject: str
     at: AwareDatetime
+    target: Target | None = None
 
 
 class SlotGrant(Frozen):
@@ -115,6 +128,45 @@ class Outcome(Frozen):
     status: DltStatus
     occurred_on: date
     why: str
+    summary: SafetySummary | None = None
+
+
+class SafetyReport(Frozen):
+    """What is known of a participant's safety, told to the arm and, when a stopping rule may count it, to the study."""
+
+    subject: str
+    arm: str
+    phase: int = 1
+    occurred_on: date
+    summary: SafetySummary
+    why: str
+
+
+class ResponseReport(Frozen):
+    """A participant's response in Phase 2, told to the arm once it is final or changes."""
+
+    subject: str
+    target: Target
+    outcome: ResponseOutcome
+    occurred_on: date
+    why: str
+
+
+class StoppingNews(Frozen):
+    """A stopping rule of the arm's scope fired in an arm; the study keeps its holds in one place."""
+
+    arm: str
+    finding: StoppingFinding
+
+
+class DelegationChange(Frozen):
+    """The study delegated a role to a person, or took it back."""
+
+    person: str
+    role: Role
+    delegated: bool
+    who: str
+    why: str
 
 
 class HoldChange(Frozen):
@@ -124,6 +176,7 @@ class HoldChange(Frozen):
     held: bool
     who: str
     why: str
+    rule: str | None = None
 
 
 class SubjectDone(Frozen):

@@ -28,6 +28,12 @@ class ProblemType(StrEnum):
     LESS_CAUTIOUS_THAN_RULE = "LessCautiousThanRule"
     REASON_REQUIRED = "ReasonRequired"
     NOTHING_TO_LIFT = "NothingToLift"
+    UNKNOWN_EVENT = "UnknownEvent"
+    VERSION_CHANGED = "VersionChanged"
+    SIGNATURE_REQUIRED = "SignatureRequired"
+    NOT_DELEGATED = "NotDelegated"
+    PACKET_CHANGED = "PacketChanged"
+    OPEN_CANDIDATE = "OpenCandidate"
 
 
 class Problem(Frozen):

@@ -7,7 +7,12 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from schemas.base import ArmId, Frozen, Role
+from schemas.expansion import SimonDesign
 from schemas.panel import Antigen, SampleType
+from schemas.safety import DltDefinition, ReportingClocks
+from schemas.stopping import StoppingRules
+from schemas.support import CytokineRules, RetreatmentRules
+from schemas.tumour import RecistRules
 
 Days = Annotated[int, Field(ge=1, le=3650)]
 
@@ -190,6 +195,7 @@ class CytokineSupport(Frozen):
     maximum_administrations: int = Field(ge=1, le=30)
     after_infusions: tuple[int, ...]
     window_days: Days
+    rules: CytokineRules | None = Field(default=None, description="Agents, and what holds or stops a course.")
 
 
 class DltRules(Frozen):
@@ -197,6 +203,7 @@ class DltRules(Frozen):
 
     window_days: Days
     minimum_dose_fraction: float = Field(gt=0, le=1)
+    definition: DltDefinition | None = Field(default=None, description="Without one, the reporter's word is the DLT.")
 
 
 class Escalation(Frozen):
@@ -231,6 +238,7 @@ class Visit(Frozen):
     day: int = Field(ge=1)
     window_before_days: int = Field(ge=0, le=60)
     window_after_days: Days
+    late_days: int = Field(default=0, ge=0, le=90, description="Days after the window on which it still may be told.")
 
 
 class TaskTimes(Frozen):
@@ -245,6 +253,25 @@ class TaskTimes(Frozen):
         if self.escalate_days <= self.due_days:
             raise ValueError("escalate_days must be above due_days")
         return self
+
+
+class SignatureRules(Frozen):
+    """
+    What an electronic signature may mean (21 CFR 11.50), for the SRC's decisions and for lifting a hold.
+
+    With these rules both need one, from a person to whom the study has delegated the role.
+    """
+
+    decision_meanings: tuple[str, ...] = Field(min_length=1)
+    lift_hold_meanings: tuple[str, ...] = Field(min_length=1)
+
+
+TASKS_OF_SECTIONS = {
+    "recist": ("baseline_imaging",),
+    "reporting_clocks": ("sae_report", "susar_report"),
+    "retreatment": ("retreatment",),
+}
+"""Tasks that a section of the protocol brings with it."""
 
 
 class Protocol(Frozen):
@@ -268,6 +295,12 @@ class Protocol(Frozen):
     escalation: Escalation
     visits: tuple[Visit, ...] = Field(min_length=1)
     tasks: dict[str, TaskTimes]
+    recist: RecistRules | None = None
+    reporting_clocks: ReportingClocks | None = None
+    stopping: StoppingRules = ()
+    expansion: SimonDesign | None = Field(default=None, description="Phase 2, for each target of an arm, at the RP2D.")
+    retreatment: RetreatmentRules | None = None
+    signatures: SignatureRules | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -293,7 +326,22 @@ class Protocol(Frozen):
             raise ValueError("visits: the last must be end_of_study")
         if self.escalation.stagger_days > self.dlt.window_days:
             raise ValueError("escalation: stagger_days is longer than the DLT window")
+        self._check_tasks_of_sections()
         return self
+
+    def _check_tasks_of_sections(self) -> None:
+        wanted = [task for section, tasks in TASKS_OF_SECTIONS.items() if getattr(self, section) for task in tasks]
+        wanted += ["dlt_adjudication", "grade_query"] if self.dlt.definition else []
+        missing = [task for task in wanted if task not in self.tasks]
+        if missing:
+            raise ValueError(f"tasks: {', '.join(missing)} missing, though the protocol has the section that asks them")
+        rules = self.cytokine.rules
+        if rules is not None:
+            agent = rules.agent(self.cytokine.agent)
+            if agent is None or agent.maximum_administrations < self.cytokine.maximum_administrations:
+                raise ValueError(
+                    "cytokine: agent must be one of rules.agents, with no more administrations than it has"
+                )
 
     def arm(self, arm_id: str) -> Arm:
         """Return the arm, or raise `KeyError` naming it."""

@@ -5,14 +5,21 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, Field
 
-from schemas.answers import InfusionGiven, PanelReported
-from schemas.base import ArmId, Frozen
-from schemas.commands import AdverseEvent, DecisionAction, EndReason
+from schemas.answers import DltAdjudication, InfusionGiven, PanelReported
+from schemas.base import ArmId, Frozen, Role
+from schemas.commands import AdverseEvent, DecisionAction, EndReason, Signature
 from schemas.eligibility import EligibilityForm, EligibilityVerdict
+from schemas.expansion import ExpansionState
 from schemas.outcome import Disposition, DltStatus
 from schemas.panel import Antigen, AntigenProfile
 from schemas.protocol import ArmKind, ProtocolReference
+from schemas.safety import DltFinding, ReportRow
+from schemas.stopping import SafetyRecord
+from schemas.summary import Finding, FiredRule, SafetySummary
+from schemas.support import Deviation, SupportVerdict, ToxicityCheck
 from schemas.task import Task, TaskEnd
+from schemas.toxicity import ComputedGrade
+from schemas.tumour import BaselineAssessment, BestResponse, TimepointResponse, TumourAssessment
 
 Target = tuple[Antigen, ...]
 
@@ -38,6 +45,7 @@ class Slot(Frozen):
     million_cells: float = Field(gt=0)
     first_of_cohort: bool = Field(default=False, description="The others are dosed only after its stagger days.")
     not_before: date | None = Field(default=None, description="The day of the latest event that opened the slot.")
+    phase: int = Field(default=1, ge=1, le=2)
 
 
 class Assignment(Frozen):
@@ -80,6 +88,20 @@ class ParticipantState(Frozen):
     adverse_events: tuple[AdverseEvent, ...] = ()
     last_safety_visit_on: date | None = None
     responses: tuple[tuple[str, str], ...] = ()
+    event_versions: dict[str, int] = Field(default_factory=dict, description="By event id; 1 where there is none.")
+    computed_grades: dict[str, ComputedGrade] = Field(default_factory=dict, description="By event id.")
+    dlt_findings: dict[str, DltFinding] = Field(default_factory=dict, description="By event id.")
+    adjudications: dict[str, DltAdjudication] = Field(default_factory=dict, description="By event id.")
+    reports: dict[str, ReportRow] = Field(default_factory=dict, description="By '<event id>:<report kind>'.")
+    baseline: BaselineAssessment | None = None
+    assessments: tuple[TumourAssessment, ...] = ()
+    timepoints: tuple[TimepointResponse, ...] = ()
+    best_response: BestResponse | None = None
+    deviations: tuple[Deviation, ...] = ()
+    last_toxicity_check: ToxicityCheck | None = None
+    cytokine: SupportVerdict | None = None
+    cycles: int = Field(default=0, description="Further cycles begun, after the planned infusions.")
+    cycle_day_zero: date | None = Field(default=None, description="The first infusion of the latest further cycle.")
     dlt: DltStatus | None = None
     holds: tuple[str, ...] = ()
     end: EndReason | None = None
@@ -146,6 +168,7 @@ class DecisionRecord(Frozen):
     decided_by: str
     decided_at: AwareDatetime
     reason: str
+    signature: Signature | None = Field(default=None, description="Its hash is that of the packet decided on.")
     evaluable: int
     dlts: int
     treated: int
@@ -157,6 +180,7 @@ class ArmStatus(StrEnum):
     OPEN = "open"
     DECISION_DUE = "decision_due"
     CLOSED = "closed"
+    EXPANSION = "expansion"
 
 
 class ArmState(Frozen):
@@ -179,6 +203,22 @@ class ArmState(Frozen):
     decisions: tuple[DecisionRecord, ...] = ()
     rp2d_level: int | None = None
     latest_on: date | None = Field(default=None, description="The latest day that a participant's fact tells.")
+    summaries: dict[str, SafetySummary] = Field(default_factory=dict, description="By subject, as last told.")
+    signers: tuple[str, ...] = Field(default=(), description="To whom the committee's role is delegated.")
+    fired: tuple[FiredRule, ...] = ()
+    reopened: tuple[Finding, ...] = Field(default=(), description="Decisions that later news has put in question.")
+    review_due: bool = Field(default=False, description="A decision was reopened and not reviewed yet.")
+    expansions: dict[str, ExpansionState] = Field(default_factory=dict, description="Phase 2, by target: 'A+B'.")
+
+
+class HoldRecord(Frozen):
+    """A hold in force: who placed it, when and why. Lifting it signs the hash of this record."""
+
+    scope: str
+    placed_by: str
+    placed_at: AwareDatetime
+    why: str
+    rule: str | None = Field(default=None, description="The stopping rule that placed it.")
 
 
 class StudyArm(Frozen):
@@ -201,3 +241,7 @@ class StudyState(Frozen):
     active: tuple[str, ...] = Field(default=(), description="Subjects enrolled and not ended.")
     ended: dict[str, Disposition] = Field(default_factory=dict)
     holds: tuple[str, ...] = ()
+    hold_records: dict[str, HoldRecord] = Field(default_factory=dict, description="By scope; what a lift signs.")
+    delegations: dict[str, tuple[Role, ...]] = Field(default_factory=dict, description="Roles by person.")
+    safety: dict[str, SafetyRecord] = Field(default_factory=dict, description="By subject, for the stopping rules.")
+    fired: tuple[FiredRule, ...] = ()

@@ -21,6 +21,12 @@ class TaskKind(StrEnum):
     IMAGING = "imaging"
     END_OF_STUDY = "end_of_study"
     COMMITTEE_DECISION = "committee_decision"
+    BASELINE_IMAGING = "baseline_imaging"
+    DLT_ADJUDICATION = "dlt_adjudication"
+    GRADE_QUERY = "grade_query"
+    SAE_REPORT = "sae_report"
+    SUSAR_REPORT = "susar_report"
+    RETREATMENT = "retreatment"
 
 
 class Task(Frozen):
