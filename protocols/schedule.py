@@ -27,7 +27,8 @@ def schedule_table(protocol: Protocol) -> list[ScheduleRow]:
     """
     Return one participant's steps from screening to end of study, in order.
 
-    The committee's decision belongs to a cohort, not to a participant, and has no row.
+    The committee's decision belongs to a cohort, not to a participant, and has no row; nor has what only an event or
+    a response brings: queries, adjudications, reports, a further cycle.
     """
     return [*_screening(protocol), *_lymphodepletion(protocol), *_treatment(protocol), *_visits(protocol)]
 
@@ -36,6 +37,9 @@ def _screening(protocol: Protocol) -> Iterator[ScheduleRow]:
     window = f"within {protocol.screening_window_days} days of consent"
     for kind in (TaskKind.BIOPSY, TaskKind.ANTIGEN_PANEL, TaskKind.ELIGIBILITY):
         yield _row(protocol, None, window, kind.value.replace("_", "-"), kind)
+    if protocol.recist is not None:
+        window = f"at most {protocol.recist.baseline_within_days} days before treatment"
+        yield _row(protocol, None, window, "baseline-imaging", TaskKind.BASELINE_IMAGING)
 
 
 def _lymphodepletion(protocol: Protocol) -> Iterator[ScheduleRow]:
@@ -79,4 +83,5 @@ def _days(count: int) -> str:
 
 
 def _around(visit: Visit) -> str:
-    return f"day {visit.day - visit.window_before_days} to {visit.day + visit.window_after_days}"
+    window = f"day {visit.day - visit.window_before_days} to {visit.day + visit.window_after_days}"
+    return f"{window}, told up to {_days(visit.late_days)} late" if visit.late_days else window

@@ -17,7 +17,8 @@ def test_the_table_goes_from_screening_to_the_end_of_study() -> None:
     """Steps come in the order in which a participant goes through them, each once."""
     steps = [one.step for one in TABLE]
 
-    assert steps[:4] == ["biopsy", "antigen-panel", "eligibility", "check-before-lymphodepletion"]
+    assert steps[:4] == ["biopsy", "antigen-panel", "eligibility", "baseline-imaging"]
+    assert steps[4] == "check-before-lymphodepletion"
     assert steps[-1] == "end-of-study"
     assert len(set(steps)) == len(steps)
     days = [one.day for one in TABLE if one.day is not None]
@@ -48,7 +49,20 @@ def test_a_row_says_who_when_and_until_when() -> None:
     infusion, visit = row("infusion-2"), row("imaging-week-8")
 
     assert (infusion.who, infusion.window, infusion.due) == ("coordinator", "up to 3 days late", "1 day after opening")
-    assert (visit.who, visit.window, visit.due) == ("investigator", "day 49 to 63", "by the end of day 56")
+    assert (visit.who, visit.window, visit.due) == (
+        "investigator",
+        "day 49 to 63, told up to 14 days late",
+        "by the end of day 56",
+    )
+    assert row("safety-day-28").window == "day 28 to 35"
+    assert row("baseline-imaging").window == "at most 28 days before treatment"
+
+
+def test_a_protocol_without_recist_asks_for_no_baseline() -> None:
+    """The row comes with the section."""
+    table = schedule_table(PROTOCOL.model_copy(update={"recist": None}))
+
+    assert "baseline-imaging" not in [one.step for one in table]
 
 
 def test_another_protocol_gives_another_table() -> None:
