@@ -204,7 +204,7 @@ def _close(state: ParticipantState, task_id: str, end: TaskEnd) -> dict[str, Any
     }
 
 
-def _answered(state: ParticipantState, step: str, answer: Answer) -> dict[str, Any]:  # noqa: PLR0911 - one case an answer
+def _answered(state: ParticipantState, step: str, answer: Answer) -> dict[str, Any]:  # noqa: C901, PLR0911, PLR0912 - one case an answer
     latest = {"latest_on": max(state.latest_on, answered_on(answer))}
     match answer:
         case BiopsyDone():
@@ -256,7 +256,7 @@ def _imaged(state: ParticipantState, step: str, answer: ImagingDone) -> dict[str
     return told
 
 
-def answered_on(answer: Answer) -> date:  # noqa: PLR0911 - one case an answer
+def answered_on(answer: Answer) -> date:  # noqa: C901, PLR0911, PLR0912 - one case an answer
     """Return the day on which the answered thing happened."""
     match answer:
         case BiopsyDone():

@@ -7,19 +7,9 @@ from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, Workflo
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import Info, _Definition
 
-# Pure modules pass through the sandbox: a lint contract proves that they have no clock and no I/O.
-PASSED_THROUGH = (
-    "pydantic",
-    "pydantic_core",
-    "annotated_types",
-    "structlog",
-    "schemas",
-    "decisions",
-    "workflows.journal",
-    "workflows.logs",
-    "workflows.outbound",
-    "workflows.policies",
-)
+# Lint proves that these have no clock, no chance and no I/O (ADR 0010). Executed anew in the sandbox for each workflow,
+# they took a quarter of the time that a replay takes.
+PASSED_THROUGH = ("pydantic", "pydantic_core", "annotated_types", "structlog", "schemas", "decisions", "workflows")
 
 
 class ContextFreeRunner(WorkflowRunner):
