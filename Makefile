@@ -1,7 +1,7 @@
 # Everything runs from here: `make help` says what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup server check test demo bench up down clean
+.PHONY: help setup server check test mutation demo bench up down clean
 
 PYTHON ?= python3
 ARGS ?=
@@ -38,6 +38,9 @@ check: setup ## Format, lint, types, and which room imports which
 test: setup server check ## All checks and all tests (ARGS go to pytest)
 	$(RUN) pytest -v --durations=10 $(ARGS)
 
+mutation: setup ## Change the rules in small ways: do the tests notice? (minutes)
+	$(RUN) python -m tests.mutation_score $(ARGS)
+
 demo: setup server ## Run a simulated trial from consent to follow-up
 	$(RUN) python -m simulation.demo $(ARGS)
 
@@ -51,5 +54,5 @@ down: setup ## Stop what `make up` started; the data stay
 	$(RUN) trial down $(ARGS)
 
 clean: ## Remove the environment and the tools' caches (never data)
-	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist mutants
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -20,11 +20,16 @@ from decisions.answers import (
 )
 from schemas.answers import (
     Answer,
+    BaselineImaging,
     BiopsyDone,
     CytokineCourse,
+    DltAdjudication,
+    GradeQueryAnswered,
     ImagingDone,
     InfusionGiven,
     LymphodepletionGiven,
+    RetreatmentDecided,
+    SaeReported,
     SafetyVisit,
     StudyEnded,
 )
@@ -44,6 +49,7 @@ from schemas.problem import Problem, ProblemType
 from schemas.protocol import ProtocolReference
 from schemas.states import ParticipantState, Slot
 from schemas.task import Task, TaskEnd, TaskKind
+from schemas.tumour import BaselineAssessment
 from tests.decisions.makers import (
     GOOD_LABORATORY,
     PROTOCOL,
@@ -180,6 +186,11 @@ def dated_answers(day: date) -> dict[str, Answer]:
         "answer.administered_on": course(day),
         "answer.visited_on": SafetyVisit(visited_on=day),
         "answer.scanned_on": ImagingDone(scanned_on=day, response="SD"),
+        "answer.baseline.assessed_on": BaselineImaging(baseline=BaselineAssessment(assessed_on=day)),
+        "answer.adjudicated_on": DltAdjudication(event_id="AE-001", dose_limiting=True, adjudicated_on=day),
+        "answer.answered_on": GradeQueryAnswered(event_id="AE-001", grade=2, answered_on=day, explanation="read again"),
+        "answer.decided_on": RetreatmentDecided(decided_on=day, accepted=True),
+        "answer.reported_at": SaeReported(event_id="AE-001", reported_at=moment, reference="SAE-7"),
     }
 
 

@@ -5,17 +5,23 @@ from typing import Any
 
 import pytest
 
-from decisions.participant import answered_at, answered_on, apply, enrol, fold
+from decisions.participant import answered_at, answered_on, apply, enrol, event_id, event_index, fold, report_key
 from schemas import facts as f
 from schemas.answers import (
     Answer,
+    BaselineImaging,
     BiopsyDone,
     CytokineCourse,
+    DltAdjudication,
+    GradeQueryAnswered,
     ImagingDone,
     InfusionGiven,
     LymphodepletionGiven,
+    RetreatmentDecided,
+    SaeReported,
     SafetyVisit,
     StudyEnded,
+    SusarReported,
 )
 from schemas.base import Role
 from schemas.commands import AdverseEvent, EndReason
@@ -24,8 +30,12 @@ from schemas.outcome import Disposition, DltStatus
 from schemas.panel import Antigen, SampleType
 from schemas.problem import Problem, ProblemType
 from schemas.protocol import ArmKind, ProtocolReference
+from schemas.safety import DltFinding, DltFindingStatus, ReportDue, ReportKind, ReportRow
 from schemas.states import Assignment, ParticipantState, Slot, Stage
+from schemas.support import Deviation, DeviationKind, SupportState, SupportVerdict, ToxicityCheck
 from schemas.task import Task, TaskEnd, TaskKind
+from schemas.toxicity import ComputedGrade
+from schemas.tumour import BaselineAssessment, BestResponse, Response, TimepointResponse, TumourAssessment
 from tests.decisions.makers import make_cells, make_check, make_form, make_profile, make_report, make_sample
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -55,6 +65,18 @@ NEW = ParticipantState(
 )
 SLOT = Slot(arm="single-target", cohort=1, level=1, million_cells=100)
 EVENT = AdverseEvent(term="Fatigue", grade=1, onset_on=DAY, related=False)
+WORSE = EVENT.model_copy(update={"grade": 3})
+GRADE_1, GRADE_3 = (ComputedGrade(grade=grade, why="by the observations") for grade in (1, 3))
+FINDING = DltFinding(status=DltFindingStatus.CANDIDATE, why="grade 3")
+NO_FINDING = DltFinding(status=DltFindingStatus.NONE, why="grade 1")
+SAE_DUE = ReportDue(kind=ReportKind.SAE, clock_started_at=NOW, due_at=NOW + timedelta(days=1), why="serious")
+SUSAR_DUE = SAE_DUE.model_copy(update={"kind": ReportKind.SUSAR})
+VERDICT_HOLD = SupportVerdict(state=SupportState.HOLD, judged_on=DAY, reasons=("CRS grade 1",))
+DEVIATION = Deviation(visit="imaging-week-8", kind=DeviationKind.MISSED, why="no scan in its window")
+STABLE, PARTIAL = (
+    TimepointResponse(assessed_on=DAY, overall=overall, why="by the sums") for overall in (Response.SD, Response.PR)
+)
+BEST = BestResponse(response=Response.PR, why="PR, not confirmed yet")
 
 
 def make_task(number: int = 1, step: str = "infusion-1") -> Task:
@@ -172,8 +194,69 @@ VERDICT = EligibilityVerdict(outcome="eligible", criteria=())
         ),
         (
             {"adverse_events": (EVENT,)},
-            f.AdverseEventReported(**PERSON, event=EVENT.model_copy(update={"grade": 3})),
-            {"adverse_events": (EVENT, EVENT.model_copy(update={"grade": 3}))},
+            f.AdverseEventReported(**PERSON, event=WORSE),
+            {"adverse_events": (EVENT, WORSE)},
+        ),
+        # The grade that the rules compute is kept beside the reported one, under the event's id.
+        (
+            {"adverse_events": (EVENT,), "computed_grades": {"AE-001": GRADE_1}},
+            f.AdverseEventReported(**PERSON, event=WORSE, computed=GRADE_3),
+            {"adverse_events": (EVENT, WORSE), "computed_grades": {"AE-001": GRADE_1, "AE-002": GRADE_3}},
+        ),
+        # An amendment replaces its own event, and the computed grade goes with the version that it was computed for.
+        (
+            {"adverse_events": (EVENT, EVENT), "computed_grades": {"AE-001": GRADE_1, "AE-002": GRADE_1}},
+            f.AdverseEventAmended(**PERSON, event_id="AE-002", version=2, event=WORSE, changes=(), computed=GRADE_3),
+            {
+                "adverse_events": (EVENT, WORSE),
+                "event_versions": {"AE-002": 2},
+                "computed_grades": {"AE-001": GRADE_1, "AE-002": GRADE_3},
+            },
+        ),
+        (
+            {
+                "adverse_events": (EVENT, EVENT),
+                "event_versions": {"AE-001": 2, "AE-002": 2},
+                "computed_grades": {"AE-001": GRADE_1, "AE-002": GRADE_1},
+            },
+            f.AdverseEventAmended(**PERSON, event_id="AE-001", version=3, event=WORSE, changes=()),
+            {
+                "adverse_events": (WORSE, EVENT),
+                "event_versions": {"AE-001": 3, "AE-002": 2},
+                "computed_grades": {"AE-002": GRADE_1},
+            },
+        ),
+        (
+            {"dlt_findings": {"AE-001": NO_FINDING, "AE-002": NO_FINDING}},
+            f.DltFindingMade(**SYSTEM, event_id="AE-002", finding=FINDING),
+            {"dlt_findings": {"AE-001": NO_FINDING, "AE-002": FINDING}},
+        ),
+        (
+            {"reports": {"sae-AE-001": ReportRow(due=SAE_DUE)}},
+            f.ReportingClockStarted(**SYSTEM, event_id="AE-001", due=SUSAR_DUE),
+            {"reports": {"sae-AE-001": ReportRow(due=SAE_DUE), "susar-AE-001": ReportRow(due=SUSAR_DUE)}},
+        ),
+        (
+            {"reports": {"sae-AE-001": ReportRow(due=SAE_DUE), "susar-AE-001": ReportRow(due=SUSAR_DUE)}},
+            f.ReportingClockStopped(**SYSTEM, event_id="AE-001", report=ReportKind.SUSAR),
+            {"reports": {"sae-AE-001": ReportRow(due=SAE_DUE)}},
+        ),
+        (
+            {"timepoints": (STABLE,)},
+            f.ResponseAssessed(**SYSTEM, step="imaging-week-16", timepoint=PARTIAL, best=BEST),
+            {"timepoints": (STABLE, PARTIAL), "best_response": BEST},
+        ),
+        (
+            {"deviations": (DEVIATION,)},
+            f.DeviationRecorded(**SYSTEM, step="imaging-week-8", deviation=DEVIATION),
+            {"deviations": (DEVIATION, DEVIATION)},
+        ),
+        ({}, f.CytokineJudged(**SYSTEM, verdict=VERDICT_HOLD), {"cytokine": VERDICT_HOLD}),
+        ({}, f.RetreatmentJudged(**SYSTEM, verdict=VERDICT_HOLD), {}),
+        (
+            {"stage": Stage.FOLLOW_UP, "cycles": 1},
+            f.CycleStarted(**SYSTEM, cycle=2, day_zero=DAY, lymphodepletion=True),
+            {"cycles": 2, "cycle_day_zero": DAY, "stage": Stage.TREATMENT},
         ),
         ({"holds": ("study",)}, f.HoldPlaced(**PERSON, scope="single-target"), {"holds": ("single-target", "study")}),
         ({"holds": ("study",)}, f.HoldPlaced(**PERSON, scope="study"), {}),
@@ -208,6 +291,26 @@ def test_a_fact_of_an_arm_is_none_of_a_participant_s() -> None:
         apply(NEW, fact)
 
 
+@pytest.mark.parametrize(("number", "name"), [(1, "AE-001"), (42, "AE-042"), (1234, "AE-1234")])
+def test_an_adverse_event_is_named_by_its_number(number: int, name: str) -> None:
+    """Three digits at least, counted from 1."""
+    assert event_id(number) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "index"), [("AE-000", None), ("AE-001", 0), ("AE-002", 1), ("AE-003", None), ("AE-010", None)]
+)
+def test_an_event_s_id_leads_to_it(name: str, index: int | None) -> None:
+    """Of two events there is a first and a second, and no other."""
+    assert event_index(NEW.model_copy(update={"adverse_events": (EVENT, WORSE)}), name) == index
+
+
+def test_a_report_is_kept_by_kind_and_event() -> None:
+    """One event may owe several reports."""
+    assert report_key("AE-001", ReportKind.SAE) == "sae-AE-001"
+    assert report_key("AE-001", ReportKind.SUSAR_FOLLOW_UP) == "susar_follow_up-AE-001"
+
+
 def test_tasks_are_opened_reminded_and_escalated() -> None:
     """Open tasks are kept by id, and their number only grows; what happens to one leaves the other alone."""
     opened = fold([ENROLLED, f.TaskOpened(**SYSTEM, task=TASK), f.TaskOpened(**SYSTEM, task=OTHER)])
@@ -231,6 +334,9 @@ def test_a_task_closes_without_an_answer() -> None:
     assert second == OPENED.model_copy(update={"tasks": {}, "closed": closed})
 
 
+BASELINE = BaselineAssessment(assessed_on=DAY)
+FIRST_SCAN = TumourAssessment(assessed_on=date(2026, 3, 10))
+SCAN = TumourAssessment(assessed_on=DAY)
 SAMPLE = make_sample(make_cells(Antigen.AXL, 0, 0, 0, 100), collected_on=DAY)
 REPORT = make_report(SAMPLE).model_copy(update={"reported_on": DAY})
 AT = datetime(2026, 3, 20, 12, tzinfo=UTC)
@@ -242,6 +348,7 @@ DAYS_BEFORE = {
     "infusion_steps": ("infusion-0",),
     "units": ("U-001", "U-002"),
     "responses": (("imaging-week-8", "SD"),),
+    "assessments": (FIRST_SCAN,),
     "stage": Stage.LYMPHODEPLETION,
 }
 
@@ -252,7 +359,11 @@ DAYS_BEFORE = {
         (BiopsyDone(collected_on=DAY, sample=SampleType.TISSUE), {"biopsies": 2}),
         (REPORT, {"panel": REPORT}),
         (make_form(assessed_on=DAY), {"eligibility_form": make_form(assessed_on=DAY)}),
-        (make_check(checked_on=DAY), {}),
+        (
+            make_check(checked_on=DAY, crs_grade=2, icans_grade=1),
+            {"last_toxicity_check": ToxicityCheck(checked_on=DAY, crs_grade=2, icans_grade=1)},
+        ),
+        (BaselineImaging(baseline=BASELINE), {"baseline": BASELINE}),
         (DEPLETED, {"lymphodepletion_on": (date(2026, 3, 19), DAY)}),
         (
             infusion(),
@@ -264,8 +375,17 @@ DAYS_BEFORE = {
             },
         ),
         (CytokineCourse(administered_on=(date(2026, 3, 18), DAY), million_units_per_m2=1), {}),
-        (SafetyVisit(visited_on=DAY), {"last_safety_visit_on": DAY}),
+        (
+            SafetyVisit(visited_on=DAY, crs_grade=1, icans_grade=3),
+            {
+                "last_safety_visit_on": DAY,
+                "last_toxicity_check": ToxicityCheck(checked_on=DAY, crs_grade=1, icans_grade=3),
+            },
+        ),
         (ImagingDone(scanned_on=DAY, response="PR"), {"responses": (("imaging-week-8", "SD"), ("infusion-1", "PR"))}),
+        (ImagingDone(scanned_on=DAY, assessment=SCAN), {"assessments": (FIRST_SCAN, SCAN)}),
+        (GradeQueryAnswered(event_id="AE-001", grade=2, answered_on=DAY, explanation="read again"), {}),
+        (RetreatmentDecided(decided_on=DAY, accepted=True), {}),
         (StudyEnded(visited_on=DAY, alive=True), {}),
     ],
     ids=lambda value: getattr(value, "kind", ""),
@@ -278,6 +398,44 @@ def test_an_answer_closes_its_task_and_is_kept(answer: Answer, changes: dict[str
 
     closed = {"tasks": {OTHER.id: OTHER}, "closed": {TASK.id: TaskEnd.ANSWERED}, "latest_on": DAY}
     assert told == state.model_copy(update=closed | changes)
+
+
+ADJUDICATED = DltAdjudication(event_id="AE-002", dose_limiting=True, adjudicated_on=DAY, rationale="clearly related")
+SAE = SaeReported(event_id="AE-001", reported_at=AT, reference="SAE-7")
+SUSAR = SusarReported(event_id="AE-001", reported_at=AT, reference="SUSAR-7")
+
+
+def test_an_adjudication_is_kept_by_its_event() -> None:
+    """What the committee said of another event stays; the participant's own days do not move."""
+    earlier = ADJUDICATED.model_copy(update={"event_id": "AE-001"})
+    state = OPENED.model_copy(update={"adjudications": {"AE-001": earlier}})
+
+    told = apply(state, f.TaskAnswered(**PERSON, task_id=TASK.id, answer=ADJUDICATED))
+
+    assert told.adjudications == {"AE-001": earlier, "AE-002": ADJUDICATED}
+    assert (told.closed, told.latest_on) == ({TASK.id: TaskEnd.ANSWERED}, CONSENT)
+
+
+@pytest.mark.parametrize(("answer", "step"), [(SAE, "sae-AE-001"), (SUSAR, "susar-AE-001")])
+def test_a_report_that_was_made_stops_its_own_clock(answer: Answer, step: str) -> None:
+    """The time of the report stands beside its due time; the other report is still owed."""
+    task = make_task(3, step)
+    owed = {"sae-AE-001": ReportRow(due=SAE_DUE), "susar-AE-001": ReportRow(due=SUSAR_DUE)}
+    state = OPENED.model_copy(update={"tasks": {task.id: task}, "reports": owed})
+
+    told = apply(state, f.TaskAnswered(**PERSON, task_id=task.id, answer=answer))
+
+    made = owed[step].model_copy(update={"reported_at": AT})
+    assert told == state.model_copy(
+        update={"tasks": {}, "closed": {task.id: TaskEnd.ANSWERED}, "reports": owed | {step: made}}
+    )
+
+
+def test_a_report_that_is_no_longer_owed_may_still_be_made() -> None:
+    """Its task closes, and no clock begins."""
+    told = apply(OPENED, f.TaskAnswered(**PERSON, task_id=TASK.id, answer=SAE))
+
+    assert (told.reports, told.closed) == ({}, {TASK.id: TaskEnd.ANSWERED})
 
 
 def test_the_latest_day_never_goes_back() -> None:
@@ -303,6 +461,12 @@ def test_the_latest_day_never_goes_back() -> None:
         (SafetyVisit(visited_on=DAY), DAY, None),
         (ImagingDone(scanned_on=DAY, response="NE"), DAY, None),
         (StudyEnded(visited_on=DAY, alive=False), DAY, None),
+        (BaselineImaging(baseline=BASELINE), DAY, None),
+        (ADJUDICATED, DAY, None),
+        (SAE, DAY, AT),
+        (SUSAR, DAY, AT),
+        (GradeQueryAnswered(event_id="AE-001", grade=2, answered_on=DAY, explanation="read again"), DAY, None),
+        (RetreatmentDecided(decided_on=DAY, accepted=True), DAY, None),
     ],
     ids=lambda value: getattr(value, "kind", ""),
 )
