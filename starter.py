@@ -3,25 +3,38 @@
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from starter_committee import arm_app
+from starter_committee_output import show_study
+from starter_connection import (
+    database,
+    doors_of,
+    runs_of,
+    say_accepted,
+    site_in,
+    states_of,
+    workflow_id_of,
+)
 from starter_input import (
     AnswerForm,
     Call,
     DataOption,
     JsonOption,
+    MeaningOption,
+    SignOption,
     StudyOption,
     checked,
     command,
     read_text,
     read_values,
+    roles,
     set_fields,
+    signature,
     wait_for,
 )
 from starter_output import (
@@ -35,24 +48,23 @@ from starter_output import (
     pretty,
     report,
     say,
-    show_arm,
     show_facts,
     show_history,
     show_load,
     show_participant,
-    show_study,
     show_task,
     show_worklist,
     table,
 )
+from starter_safety import event_app, safety_app
+from starter_safety_output import show_response
 
 if TYPE_CHECKING:
-    from temporalio.client import Client, WorkflowHistory
+    from temporalio.client import WorkflowHistory
 
-    from activities.database import Pool
-    from deploy.settings import Settings
+    from protocols.loader import LoadedProtocol
     from schemas.commands import Accepted
-    from workflows.doors import Doors
+    from schemas.states import ParticipantState
 
 # Imports of Temporal, pydantic and our own rooms stand inside functions: they take a second, and `trial --help` and
 # shell completion must answer at once.
@@ -61,77 +73,23 @@ if TYPE_CHECKING:
 PACKAGE = "car-nk-trial"
 
 app = typer.Typer(help="Run and audit a CAR-NK cell therapy trial.", no_args_is_help=True, add_completion=True)
-study_app, protocol_app, bank_app, participant_app, task_app, arm_app, event_app, audit_app = (
-    typer.Typer(no_args_is_help=True) for _ in range(8)
+study_app, protocol_app, bank_app, participant_app, task_app, audit_app = (
+    typer.Typer(no_args_is_help=True) for _ in range(6)
 )
 app.add_typer(study_app, name="study", help="Start, hold and look at the study.")
 app.add_typer(protocol_app, name="protocol", help="Check and show protocol files.")
 app.add_typer(bank_app, name="bank", help="The bank of cryopreserved product units.")
 app.add_typer(participant_app, name="participant", help="Enrol participants and see where they stand.")
 app.add_typer(task_app, name="task", help="See and answer one task of the worklist.")
-app.add_typer(arm_app, name="arm", help="Dose escalation: where an arm stands, and the committee's decisions.")
-app.add_typer(event_app, name="adverse-event", help="Report adverse events.")
+app.add_typer(arm_app, name="arm", help="Where an arm stands, the committee's packet and its decisions.")
+app.add_typer(event_app, name="adverse-event", help="Report, amend and see adverse events.")
 app.add_typer(event_app, name="ae", help="The same as adverse-event.")
+app.add_typer(safety_app, name="safety", help="Safety reports to the sponsor and the authority.")
 app.add_typer(audit_app, name="audit", help="Read, export and replay what happened.")
 
 Subject = Annotated[str, typer.Argument(help="The participant's pseudonym, such as CN01-001.")]
 TaskId = Annotated[str, typer.Argument(help="The task's id, as the worklist shows it.")]
 Where = Annotated[str, typer.Argument(help="A subject, an arm, 'study', or a workflow id.")]
-
-
-# ---------------------------------------------------------------------- connections
-
-
-def _settings(call: Call) -> "Settings":
-    from deploy.settings import load_settings
-
-    return load_settings(call.data_folder)
-
-
-async def _connected(call: Call) -> "Client":
-    from deploy.settings import connect
-    from workflows.converter import DATA_CONVERTER
-
-    return await connect(_settings(call), data_converter=DATA_CONVERTER)
-
-
-async def _doors(call: Call) -> "Doors":
-    from workflows.doors import Doors
-
-    return Doors(await _connected(call), call.study_id)
-
-
-@asynccontextmanager
-async def _database(call: Call) -> AsyncIterator["Pool"]:
-    from activities.database import open_pool
-    from deploy.settings import connect_database
-
-    settings = _settings(call)
-    # The first pool only finds out whether Postgres answers, and says so in words; the second reads JSON columns.
-    await (await connect_database(settings)).close()
-    pool = await open_pool(settings.database_url, size=2)
-    try:
-        yield pool
-    finally:
-        await pool.close()
-
-
-def _accepted(call: Call, accepted: "Accepted") -> None:
-    if call.as_json:
-        emit(accepted)
-    else:
-        say(f"accepted: {accepted.workflow_id}, fact {accepted.sequence}: {accepted.message.replace('_', ' ')}")
-
-
-def _site(subject: str) -> str | None:
-    from pydantic import TypeAdapter, ValidationError
-
-    from schemas.base import SubjectId
-
-    try:
-        return str(TypeAdapter(SubjectId).validate_python(subject)).partition("-")[0]
-    except ValidationError:
-        return None
 
 
 # ---------------------------------------------------------------------- the stack
@@ -220,12 +178,11 @@ async def study_start(
     call: Call, protocol: Annotated[Path, typer.Option("--protocol", help="The protocol's YAML file.")]
 ) -> None:
     """Start the study under a protocol; its id can be used once, for ever."""
-    from protocols.loader import load_protocol
     from schemas.commands import StartStudy
 
-    loaded = load_protocol(protocol)
+    loaded = _sound_protocol(protocol)
     values = {"envelope": call.envelope(), "study": call.study_id, "protocol": loaded.protocol}
-    doors = await _doors(call)
+    doors = await doors_of(call)
     workflow_id = await doors.start_study(checked(StartStudy, {**values, "reference": loaded.reference}))
     reference = loaded.reference
     if call.as_json:
@@ -236,10 +193,13 @@ async def study_start(
 
 @command(study_app, "status")
 async def study_status(call: Call) -> None:
-    """Show the study: protocol, arms, participants, holds."""
-    state = await (await _doors(call)).study_state()
+    """Show the study: protocol, arms, participants, holds with why and hash, delegations."""
+    from decisions.holds import hold_sha256
+
+    state = await (await doors_of(call)).study_state()
     if call.as_json:
-        return emit(state)
+        hashes = {scope: hold_sha256(hold) for scope, hold in state.hold_records.items()}
+        return emit(state.model_dump(mode="json") | {"hold_sha256": hashes})
     return show_study(state)
 
 
@@ -252,16 +212,46 @@ async def study_hold(call: Call, arm: HeldArm = None) -> None:
     from schemas.commands import Hold
 
     hold = checked(Hold, {"envelope": call.envelope(needs_reason=True), "arm": arm})
-    _accepted(call, await (await _doors(call)).hold(hold))
+    say_accepted(call, await (await doors_of(call)).hold(hold))
 
 
 @command(study_app, "lift", writes=True)
-async def study_lift(call: Call, arm: HeldArm = None) -> None:
-    """Lift a hold on the study or on an arm."""
+async def study_lift(
+    call: Call,
+    arm: HeldArm = None,
+    sign: SignOption = False,
+    meaning: MeaningOption = None,
+    hold_sha256: Annotated[
+        str | None, typer.Option(help="With --sign: the hash of the hold, as `trial study status` shows it.")
+    ] = None,
+) -> None:
+    """Lift a hold on the study or on an arm; where the protocol asks for signatures, with --sign --hold-sha256 HASH."""
     from schemas.commands import LiftHold
 
-    lift = checked(LiftHold, {"envelope": call.envelope(needs_reason=True), "arm": arm})
-    _accepted(call, await (await _doors(call)).lift_hold(lift))
+    signed = signature(
+        sign=sign,
+        meaning=meaning,
+        sha256=hold_sha256,
+        flag="--hold-sha256",
+        source="`trial study status`",
+    )
+    lift = checked(LiftHold, {"envelope": call.envelope(needs_reason=True) | signed, "arm": arm})
+    say_accepted(call, await (await doors_of(call)).lift_hold(lift))
+
+
+@command(study_app, "delegate", writes=True)
+async def study_delegate(
+    call: Call,
+    to_person: Annotated[str, typer.Argument(metavar="PERSON", help="To whom, by user id, such as src-chair.")],
+    to_role: Annotated[str, typer.Argument(metavar="ROLE", help="The role, such as committee.", autocompletion=roles)],
+    revoke: Annotated[bool, typer.Option("--revoke", help="Take it back.")] = False,
+) -> None:
+    """Delegate a role to a person, or take it back: only who is delegated may sign; --role is the role you act in."""
+    from schemas.commands import ChangeDelegation
+
+    values = {"person": to_person, "role": to_role, "delegated": not revoke}
+    change = checked(ChangeDelegation, {"envelope": call.envelope(needs_reason=True), **values})
+    say_accepted(call, await (await doors_of(call)).change_delegation(change))
 
 
 # ---------------------------------------------------------------------- protocol
@@ -270,12 +260,29 @@ async def study_lift(call: Call, arm: HeldArm = None) -> None:
 @command(protocol_app, "check")
 def protocol_check(call: Call, file: Annotated[Path, typer.Argument(help="The protocol's YAML file.")]) -> None:
     """Check a protocol file, and name every problem at once (exit code 2)."""
-    from protocols.loader import load_protocol
-
-    reference = load_protocol(file).reference
+    reference = _sound_protocol(file).reference
     if call.as_json:
         return emit({"ok": True, **reference.model_dump()})
     return say(f"ok: {reference.id} {reference.version}, sha256 {reference.sha256}")
+
+
+def _sound_protocol(file: Path) -> "LoadedProtocol":
+    """Load a protocol, and refuse it too when the design of its expansion does not keep what it promises."""
+    from decisions.simon import check_design
+    from protocols.loader import load_protocol
+
+    loaded = load_protocol(file)
+    design = loaded.protocol.expansion
+    problems = () if design is None else check_design(design)
+    if design is not None and problems:
+        value = (
+            f"{design.stage_one_futility}/{design.stage_one_size} {design.total_futility}/{design.total_size} for "
+            f"{design.null_rate:g} and {design.target_rate:g}"
+        )
+        expected = "a design that keeps alpha and beta (Simon 1989)"
+        troubles = [Trouble("ProtocolError", "expansion", value, problem, expected) for problem in problems]
+        raise FailureError(Exit.BAD_INPUT, *troubles)
+    return loaded
 
 
 @command(protocol_app, "show")
@@ -314,7 +321,7 @@ async def bank_load(call: Call, file: Annotated[Path, typer.Argument(help="The b
     signed = Call(person=call.person, role=call.role or "operations", reason=call.reason, at=call.at)
     envelope = checked(Envelope, signed.envelope())
     text = read_text(file)
-    async with _database(call) as pool:
+    async with database(call) as pool:
         result = await load_units(pool, text, envelope.time.date(), envelope.person)
     if call.as_json:
         emit(result)
@@ -328,7 +335,7 @@ async def bank_status(call: Call) -> None:
     """Count the units by product: free, reserved, infused."""
     from activities.worklist import bank_summary
 
-    async with _database(call) as pool:
+    async with database(call) as pool:
         rows = await bank_summary(pool)
     if call.as_json:
         return emit(rows)
@@ -357,27 +364,39 @@ async def participant_enroll(
         "consent_version": consent_version,
         "age_years": age,
     }
-    enroll = checked(Enroll, {"envelope": call.envelope(site=_site(subject)), **values})
-    _accepted(call, await (await _doors(call)).enroll(enroll))
+    enroll = checked(Enroll, {"envelope": call.envelope(site=site_in(subject)), **values})
+    say_accepted(call, await (await doors_of(call)).enroll(enroll))
 
 
 @command(participant_app, "status")
 async def participant_status(call: Call, subject: Subject) -> None:
     """Show where a participant stands."""
-    state = await (await _doors(call)).participant_state(subject)
+    state = await (await doors_of(call)).participant_state(subject)
     if call.as_json:
         return emit(state)
     return show_participant(state)
 
 
+@command(participant_app, "response")
+async def participant_response(call: Call, subject: Subject) -> None:
+    """Show a participant's tumour assessments, responses by RECIST 1.1, the best one and its duration, deviations."""
+    from decisions.imaging import imaging_overview
+
+    doors = await doors_of(call)
+    state, protocol = await doors.participant_state(subject), await doors.protocol()
+    imaging = imaging_overview(protocol, state, datetime.now(UTC).date())
+    if call.as_json:
+        names = ("baseline", "assessments", "timepoints", "best_response", "responses", "deviations")
+        return emit({"subject": subject, "imaging": imaging, **{name: getattr(state, name) for name in names}})
+    return show_response(state, imaging)
+
+
 @command(participant_app, "list")
 async def participant_list(call: Call) -> None:
     """List the study's participants: where they stand, or how they ended."""
-    import asyncio
-
-    doors = await _doors(call)
+    doors = await doors_of(call)
     study = await doors.study_state()
-    states = await asyncio.gather(*(doors.participant_state(subject) for subject in study.active))
+    states = await states_of(doors, study.active)
     rows: list[dict[str, object]] = [
         {"subject": s.subject, "stage": s.stage, "arm": s.assignment and s.assignment.arm, "open_tasks": len(s.tasks)}
         for s in states
@@ -408,31 +427,9 @@ async def withdraw(
     """End a participation early; open tasks close, and unused units return to the bank."""
     from schemas.commands import EndParticipation
 
-    envelope = call.envelope(site=_site(subject), needs_reason=True)
+    envelope = call.envelope(site=site_in(subject), needs_reason=True)
     end = checked(EndParticipation, {"envelope": envelope, "reason": kind, "occurred_on": on})
-    _accepted(call, await (await _doors(call)).end_participation(subject, end))
-
-
-@command(event_app, "report", writes=True)
-async def adverse_event_report(  # noqa: PLR0913, PLR0917 - an adverse event has these parts
-    call: Call,
-    subject: Subject,
-    term: Annotated[str, typer.Option(help="The CTCAE 5.0 term.")],
-    grade: Annotated[int, typer.Option(help="The CTCAE 5.0 grade, 1 to 5.")],
-    onset: Annotated[str, typer.Option(help="The day it began, YYYY-MM-DD.")],
-    related: Annotated[bool, typer.Option("--related/--not-related", help="Related to the treatment.")],
-    end: Annotated[str | None, typer.Option(help="The day it ended, YYYY-MM-DD.")] = None,
-    dlt: Annotated[
-        bool, typer.Option("--dlt", help="In the investigator's judgement, a dose-limiting toxicity.")
-    ] = False,
-) -> None:
-    """Report an adverse event of a participant."""
-    from schemas.commands import ReportAdverseEvent
-
-    dates = {"onset_on": onset, "ended_on": end}
-    event = {"term": term, "grade": grade, **dates, "related": related, "dlt": dlt}
-    event_report = checked(ReportAdverseEvent, {"envelope": call.envelope(site=_site(subject)), "event": event})
-    _accepted(call, await (await _doors(call)).report_adverse_event(subject, event_report))
+    say_accepted(call, await (await doors_of(call)).end_participation(subject, end))
 
 
 # ---------------------------------------------------------------------- worklist and tasks
@@ -447,7 +444,7 @@ async def worklist(
     """Show the open tasks, the earliest due first; overdue ones in red."""
     from activities.worklist import open_tasks
 
-    async with _database(call) as pool:
+    async with database(call) as pool:
         tasks = await open_tasks(pool, call.study_id, role=only_role, site=only_site)
     if call.as_json:
         return emit(tasks)
@@ -491,13 +488,13 @@ def task_complete(
         values = _prompted(form, task)
     else:
         values = set_fields(read_values(file) if file else {}, assignments or [])
-    answer = checked(form.model, {"kind": task["kind"], **values})
+    answer = checked(form.model, {"kind": task["kind"], **form.given, **values})
     send = checked(AnswerTask, {"envelope": envelope, "task_id": task_id, "answer": answer.model_dump()})
 
     async def sent() -> "Accepted":
-        return await (await _doors(call)).answer_task(task["owner"], send)
+        return await (await doors_of(call)).answer_task(task["owner"], send)
 
-    _accepted(call, wait_for(sent()))
+    say_accepted(call, wait_for(sent()))
 
 
 def _prompted(form: AnswerForm, task: dict[str, Any]) -> dict[str, Any]:
@@ -522,12 +519,12 @@ async def _find_task(call: Call, task_id: str) -> dict[str, Any]:
     from activities.worklist import find_task
     from schemas.problem import Problem, ProblemType
 
-    async with _database(call) as pool:
+    async with database(call) as pool:
         row = await find_task(pool, call.study_id, task_id)
     if row is not None:
         return row
-    doors, owner = await _doors(call), task_id.partition(":")[0]
-    site = _site(owner)
+    doors, owner = await doors_of(call), task_id.partition(":")[0]
+    site = site_in(owner)
     state = await (doors.participant_state(owner) if site else doors.arm_state(owner))
     task = state.tasks.get(task_id)
     if task is None:
@@ -539,7 +536,20 @@ async def _find_task(call: Call, task_id: str) -> dict[str, Any]:
 
 
 async def _form(call: Call, task: dict[str, Any]) -> AnswerForm:
-    return AnswerForm(str(task["kind"]), await (await _doors(call)).protocol(), task["detail"])
+    doors = await doors_of(call)
+    known = _lesions(await doors.participant_state(task["owner"])) if task["kind"] == "imaging" else {}
+    return AnswerForm(str(task["kind"]), await doors.protocol(), task["detail"], known)
+
+
+def _lesions(state: "ParticipantState") -> dict[str, list[dict[str, str]]]:
+    """Return the baseline's lesions as an assessment names them: nobody should have to copy them."""
+    if state.baseline is None:
+        return {}
+    named = {"targets": state.baseline.targets, "non_targets": state.baseline.non_targets}
+    return {
+        name: [{"lesion": lesion.id, "organ": lesion.organ.value} for lesion in lesions]
+        for name, lesions in named.items()
+    }
 
 
 def _decide_instead(task: dict[str, Any]) -> str:
@@ -547,78 +557,16 @@ def _decide_instead(task: dict[str, Any]) -> str:
     return f"the committee answers it with: trial arm decide {task['owner']} --cohort {cohort} --action ..."
 
 
-# ---------------------------------------------------------------------- arms
-
-
-@command(arm_app, "status")
-async def arm_status(call: Call, arm: Annotated[str | None, typer.Argument(help="One arm; else all.")] = None) -> None:
-    """Show dose escalation: counts per level, the current cohort, the rule's recommendation, the decisions."""
-    from decisions.escalation import tallies
-
-    doors = await _doors(call)
-    protocol = await doors.protocol()
-    states = [await doors.arm_state(name) for name in ([arm] if arm else [each.id for each in protocol.arms])]
-    counted = [(state, tallies(state, protocol.arm(state.arm))) for state in states]
-    if call.as_json:
-        documents = [
-            state.model_dump(mode="json") | {"tallies": [t.model_dump() for t in counts]} for state, counts in counted
-        ]
-        return emit(documents[0] if arm else documents)
-    for state, counts in counted:
-        show_arm(state, protocol.arm(state.arm), counts)
-    return None
-
-
-@command(arm_app, "decide", writes=True)
-async def arm_decide(
-    call: Call,
-    arm: Annotated[str, typer.Argument(help="The arm, such as single-target.")],
-    cohort: Annotated[int, typer.Option(help="The cohort that is decided on.")],
-    action: Annotated[str, typer.Option(help="escalate, expand, stay, de_escalate, stop or declare_rp2d.")],
-    level: Annotated[int | None, typer.Option(help="The dose level it leads to; else the action's own.")] = None,
-) -> None:
-    """Record the safety review committee's decision on a cohort; any other than the rule's needs a reason."""
-    from schemas.commands import Decide
-
-    decide = checked(Decide, {"envelope": call.envelope(), "cohort": cohort, "action": action, "level": level})
-    _accepted(call, await (await _doors(call)).decide(arm, decide))
-
-
 # ---------------------------------------------------------------------- audit
-
-
-def _workflow_id(call: Call, where: str) -> str:
-    from schemas import names
-
-    if "/" in where:
-        return where
-    if where in ("study", call.study_id):
-        return names.study_id(call.study_id)
-    return names.participant_id(call.study_id, where) if _site(where) else names.arm_id(call.study_id, where)
-
-
-async def _runs(call: Call, where: str) -> "list[WorkflowHistory]":
-    from temporalio.service import RPCError, RPCStatusCode
-
-    from workflows.audit import fetch_runs
-
-    workflow_id = _workflow_id(call, where)
-    client = await _connected(call)
-    try:
-        return await fetch_runs(client, workflow_id)
-    except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
-            raise
-        fail(Exit.UNKNOWN, "Unknown", "not known to this server and namespace", field="workflow", value=workflow_id)
 
 
 async def _show_facts(call: Call, where: str, kind: str | None = None) -> None:
     from workflows.audit import facts_in
 
-    facts = [found for found in facts_in(await _runs(call, where)) if kind in (None, found.fact["kind"])]
+    facts = [found for found in facts_in(await runs_of(call, where)) if kind in (None, found.fact["kind"])]
     if call.as_json:
         return emit([found.row() for found in facts])
-    return show_facts(_workflow_id(call, where), facts)
+    return show_facts(workflow_id_of(call, where), facts)
 
 
 @command(audit_app, "facts")
@@ -643,7 +591,7 @@ async def audit_export(
     form = form or ("json" if is_json else "table")
     if form not in ("table", "json"):
         fail(Exit.BAD_INPUT, "InvalidInput", "is no format", field="--format", value=form, expected="table or json")
-    runs = await _runs(call, where)
+    runs = await runs_of(call, where)
     with open_output(out) as to:
         if form == "json":
             to.write(json.dumps(to_document(runs), indent=1) + "\n")
@@ -678,7 +626,7 @@ def audit_replay(
     files = {source: _read_history(Path(source)) for source in sources if Path(source).is_file()}
 
     async def replayed() -> list[Replay]:
-        runs = [run for source in sources for run in files.get(source) or await _runs(call, source)]
+        runs = [run for source in sources for run in files.get(source) or await runs_of(call, source)]
         runner = workflow_runner()
         return [await replay(run, workflows=WORKFLOWS, runner=runner, data_converter=DATA_CONVERTER) for run in runs]
 

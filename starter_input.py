@@ -3,12 +3,14 @@
 import inspect
 import json
 import os
+import re
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, date, datetime
+from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar, get_args, get_origin
 
 import typer
 
@@ -105,6 +107,30 @@ class Call:
         return {"person": person, "role": role, "site": site, "time": time, "reason": self.reason}
 
 
+SignOption = Annotated[bool, typer.Option("--sign", help="Sign it: with --as, your electronic signature.")]
+MeaningOption = Annotated[str | None, typer.Option("--meaning", help="What the signature means; else approval.")]
+
+
+def signature(*, sign: bool, meaning: str | None, sha256: str | None, flag: str, source: str) -> dict[str, Any]:
+    """
+    Return the signature for an envelope (21 CFR 11.50), or nothing where none is asked for.
+
+    It names the hash of what the person has read, so the hash is never looked up here: `flag` must give it.
+    """
+    if not sign:
+        if meaning or sha256:
+            rule = "without --sign nothing is signed"
+            fail(Exit.BAD_INPUT, "MissingOption", rule, field="--sign", expected=f"--sign with {flag}, or neither")
+        return {}
+    digest = required(
+        sha256, flag, "a signature names the hash of what was read", f"the hash that {source} shows: read it first"
+    )
+    if not re.fullmatch(r"[0-9a-f]{64}", digest):
+        rule, expected = "is no SHA-256", f"64 hexadecimal digits, as {source} shows them"
+        fail(Exit.BAD_INPUT, "InvalidInput", rule, field=flag, value=digest, expected=expected)
+    return {"signature": {"meaning": meaning or "approval", "signed_sha256": digest}}
+
+
 def required(value: str | None, flag: str, rule: str, expected: str) -> str:
     """Return an option's value, or stop with the flag's name."""
     if not value or not value.strip():
@@ -121,7 +147,8 @@ def command(app: typer.Typer, name: str, *, writes: bool = False) -> Callable[[C
     Register a command that takes its `Call` first, with the shared options after its own.
 
     People type global options after the command; so each command has them, and what stands there goes before what
-    stands right after `trial`. The command's exceptions become messages and exit codes here, and nowhere else.
+    stands right after `trial`. A parameter whose type is a dataclass stands for that class's fields. The command's
+    exceptions become messages and exit codes here, and nowhere else.
     """
     shared = WRITING if writes else READING
 
@@ -130,9 +157,13 @@ def command(app: typer.Typer, name: str, *, writes: bool = False) -> Callable[[C
             given = {key: values.pop(key) for key in shared}
             before = ctx.obj if isinstance(ctx.obj, Call) else Call()
             call = Call(**{f.name: given.get(f.name) or getattr(before, f.name) for f in fields(Call)})
+            for group_name, group in groups.items():
+                values[group_name] = group(**{f.name: values.pop(f.name) for f in fields(group)})
             raise typer.Exit(_run(function, call, values))
 
-        own = list(inspect.signature(function).parameters.values())[1:]
+        typed = list(inspect.signature(function).parameters.values())[1:]
+        groups: dict[str, type[Any]] = {each.name: each.annotation for each in typed if _is_group(each)}
+        own = [option for each in typed for option in _expanded(each)]
         added = [_option(key, annotation) for key, annotation in shared.items()]
         parameters = [
             _context(),
@@ -145,6 +176,19 @@ def command(app: typer.Typer, name: str, *, writes: bool = False) -> Callable[[C
         return function
 
     return register
+
+
+def _is_group(parameter: inspect.Parameter) -> bool:
+    return is_dataclass(parameter.annotation)
+
+
+def _expanded(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+    if not _is_group(parameter):
+        return [parameter]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return [
+        inspect.Parameter(f.name, keyword, default=f.default, annotation=f.type) for f in fields(parameter.annotation)
+    ]
 
 
 def _option(name: str, annotation: object) -> inspect.Parameter:
@@ -305,13 +349,17 @@ def _without_null(value: object) -> object:
     return None if value in ("", "null", "~") else value
 
 
+WITH_FIELDS = ("laboratory", "baseline", "assessment")
+"""Fields of answers that have fields of their own; elsewhere a dot is part of a name."""
+
+
 def set_fields(values: dict[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
     """Add `field=value` pairs; a dotted field goes into a nested one, such as 'laboratory.platelets.value=120'."""
     for assignment in assignments:
         place, equals, text = assignment.partition("=")
         if not equals or not place:
             fail(Exit.BAD_INPUT, "InvalidInput", "is not field=value", field="--set", value=assignment)
-        *outer, last = place.split(".") if place.split(".")[0] == "laboratory" else [place]
+        *outer, last = place.split(".") if place.split(".")[0] in WITH_FIELDS else [place]
         inside = values
         for step in outer:
             inside = inside.setdefault(step, {})
@@ -342,6 +390,7 @@ UNITS = (
     ("_percent", "%"),
     ("million_cells", "million viable CAR-positive cells"),
     ("months_since", "months"),
+    ("_mm", "mm"),
 )
 """Parts of field names that name a unit."""
 
@@ -349,15 +398,29 @@ UNITS = (
 class AnswerForm:
     """The answer that a kind of task asks for: its fields, an example, and prompts for it."""
 
-    def __init__(self, kind: str, protocol: "Protocol", detail: Mapping[str, str]) -> None:
-        """`detail` is the task's: what was planned is filled into the example."""
+    def __init__(
+        self,
+        kind: str,
+        protocol: "Protocol",
+        detail: Mapping[str, str],
+        known: Mapping[str, Sequence[dict[str, str]]] | None = None,
+    ) -> None:
+        """`detail` is the task's: what was planned is filled in. So are `known` parts of a list, such as lesions."""
         from schemas.answers import Answer  # noqa: PLC0415 - see above
 
         models = get_args(get_args(Answer)[0])
         self.model: type[BaseModel] = next(model for model in models if model.model_fields["kind"].default == kind)
         self._rules: tuple[LaboratoryRule, ...] = protocol.eligibility.laboratory
         self._panel = [entry.antigen.value for entry in protocol.panel]
-        self._planned = {**detail, "unit_id": detail.get("unit", "")}
+        planned = {name: value for name, value in detail.items() if name not in IN_QUESTION}
+        self._planned = {**planned, "unit_id": detail.get("unit", "")}
+        self._known = known or {}
+
+    @property
+    def given(self) -> dict[str, str]:
+        """What the task itself answers: which adverse event it is about."""
+        about = "event_id"
+        return {about: self._planned[about]} if about in self.model.model_fields and self._planned.get(about) else {}
 
     def fields(self) -> list[Asked]:
         """Return every field, nested ones with their place."""
@@ -370,11 +433,14 @@ class AnswerForm:
             if _is_laboratory(inner):
                 yield from (self._analyte(place + name, rule) for rule in self._rules)
             elif inner is not None:
-                yield Asked(place + name, "list", "", _needed(info), info.description or inner.__doc__ or "")
-                yield from self._fields(inner, f"{place}{name}[].")
+                kind, dot = ("list", "[].") if _is_several(info) else ("fields", ".")
+                meaning = info.description or (inspect.getdoc(inner) or "").partition("\n")[0]
+                yield Asked(place + name, kind, "", _needed(info), meaning)
+                yield from self._fields(inner, place + name + dot)
             else:
                 schema = _resolved(model, properties[name])
-                yield Asked(place + name, _type(schema), _range(name, schema), _needed(info), info.description or "")
+                kind = _type(model, schema)
+                yield Asked(place + name, kind, _range(name, schema), _needed(info), info.description or "")
 
     def _analyte(self, name: str, rule: "LaboratoryRule") -> Asked:
         limits = f"{rule.plausible_low:g} to {rule.plausible_high:g} {rule.unit}"
@@ -392,28 +458,43 @@ class AnswerForm:
         if _is_laboratory(inner):
             return {rule.analyte: {"value": None, "unit": rule.unit} for rule in self._rules}
         if inner is not None:
-            one = self._example(inner, today)
-            return [one | {"antigen": antigen} for antigen in self._panel] if "antigen" in one else [one]
+            return self._example_part(name, info, inner, today)
         if self._planned.get(name):
             return self._planned[name]
         schema = _resolved(model, model.model_json_schema()["properties"][name])
         if "date" in str(schema.get("format", "")) and info.is_required():
             return today.isoformat() if schema["format"] == "date" else f"{today.isoformat()}T12:00:00Z"
-        if name == "percent_by_intensity":
-            return [None] * 4
-        return None if info.is_required() or not isinstance(info.default, (int, float)) else info.default
+        if name in LISTS_TO_FILL:
+            return [None] * LISTS_TO_FILL[name]
+        return _plain_default(info)
+
+    def _example_part(self, name: str, info: "FieldInfo", inner: "type[BaseModel]", today: date) -> object:
+        one = self._example(inner, today)
+        if not _is_several(info):
+            return one
+        if name in self._known:
+            return [one | known for known in self._known[name]]
+        if name in SELDOM:
+            return []
+        return [one | {"antigen": antigen} for antigen in self._panel] if "antigen" in one else [one]
 
     def ask(self) -> dict[str, Any]:
         """Prompt for every field, and ask again where one is wrong."""
-        return dict(self._answers(self.model, ""))
+        return dict(self._answers(self.model, "", self.given))
 
-    def _answers(self, model: "type[BaseModel]", place: str) -> Iterator[tuple[str, Any]]:
+    def _answers(self, model: "type[BaseModel]", place: str, given: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+        yield from given.items()
         for name, info in _asked(model):
             inner = _model_in(info.annotation)
+            if name in given:
+                continue
             if _is_laboratory(inner):
                 yield name, dict(self._laboratory())
+            elif inner is not None and _is_several(info):
+                yield name, list(self._several(inner, place, name))
             elif inner is not None:
-                yield name, list(self._several(inner, place + name))
+                if info.is_required() or typer.confirm(f"Give {place}{name}?", default=True, err=True):
+                    yield name, dict(self._answers(inner, f"{place}{name}: ", {}))
             else:
                 value = _prompt_field(model, name, info, place)
                 if value is not None:
@@ -425,11 +506,29 @@ class AnswerForm:
             if text:
                 yield rule.analyte, {"value": text, "unit": rule.unit}
 
-    def _several(self, inner: "type[BaseModel]", place: str) -> Iterator[dict[str, Any]]:
-        number = 1
-        while typer.confirm(f"Add {place} {number}?", default=number == 1, err=True):
-            yield dict(self._answers(inner, f"{place} {number}: "))
+    def _several(self, inner: "type[BaseModel]", place: str, name: str) -> Iterator[dict[str, Any]]:
+        if name in self._known:
+            for known in self._known[name]:
+                yield dict(self._answers(inner, f"{place}{name} {' '.join(known.values())}: ", known))
+            return
+        number, first = 1, name not in SELDOM
+        while typer.confirm(f"Add {place}{name} {number}?", default=number == 1 and first, err=True):
+            yield dict(self._answers(inner, f"{place}{name} {number}: ", {}))
             number += 1
+
+
+IN_QUESTION = ("grade",)
+"""What a task shows because it is asked about: it is not filled in."""
+SELDOM = ("new_lesions",)
+"""Lists that mostly stay empty."""
+LISTS_TO_FILL = {"percent_by_intensity": 4, "diameters_mm": 1}
+"""Lists of numbers to be found out, with how many are usual."""
+
+
+def _plain_default(info: "FieldInfo") -> object:
+    if isinstance(info.default, Enum):
+        return info.default.value
+    return None if info.is_required() or not isinstance(info.default, (int, float)) else info.default
 
 
 PROMPT: dict[str, Any] = {"show_default": False, "err": True}
@@ -440,7 +539,7 @@ def _prompt_field(model: "type[BaseModel]", name: str, info: "FieldInfo", place:
     from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - see above
 
     schema = _resolved(model, model.model_json_schema()["properties"][name])
-    hints = [text for text in (_type(schema), _range(name, schema), _needed(info), info.description) if text]
+    hints = [text for text in (_type(model, schema), _range(name, schema), _needed(info), info.description) if text]
     adapter: TypeAdapter[Any] = TypeAdapter(Annotated[info.annotation, info])  # type: ignore[arg-type]  # made at run time
     while True:
         text = typer.prompt(f"{place}{name} ({'; '.join(hints)})", default="", **PROMPT)
@@ -448,6 +547,8 @@ def _prompt_field(model: "type[BaseModel]", name: str, info: "FieldInfo", place:
             return None
         try:
             value = parse_yaml(text, field=name)
+            if schema.get("type") == "array" and isinstance(value, str):
+                value = [item.strip() for item in value.split(",")]
             adapter.validate_python(value)
         except ValidationError as error:
             typer.echo(f"  {shown(text)}: {error.errors()[0]['msg']}", err=True)
@@ -469,6 +570,10 @@ def _model_in(annotation: object) -> "type[BaseModel] | None":
     return next((kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
 
 
+def _is_several(info: "FieldInfo") -> bool:
+    return get_origin(info.annotation) in (tuple, list)
+
+
 def _is_laboratory(model: object) -> bool:
     from schemas.eligibility import Laboratory  # noqa: PLC0415 - see above
 
@@ -478,7 +583,7 @@ def _is_laboratory(model: object) -> bool:
 def _resolved(model: "type[BaseModel]", schema: dict[str, Any]) -> dict[str, Any]:
     """Return a field's own schema: behind a reference, and without the null of what may be left out."""
     if "anyOf" in schema:
-        schema = next(option for option in schema["anyOf"] if option.get("type") != "null")
+        return _resolved(model, next(option for option in schema["anyOf"] if option.get("type") != "null"))
     if "$ref" in schema:
         definitions = model.model_json_schema()["$defs"]
         resolved: dict[str, Any] = definitions[schema["$ref"].rpartition("/")[2]]
@@ -486,26 +591,29 @@ def _resolved(model: "type[BaseModel]", schema: dict[str, Any]) -> dict[str, Any
     return schema
 
 
-def _type(schema: dict[str, Any]) -> str:
+def _type(model: "type[BaseModel]", schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return " | ".join(str(choice) for choice in schema["enum"])
     kind = str(schema.get("format") or schema.get("type"))
     names = {"date": "date YYYY-MM-DD", "date-time": "time with zone", "boolean": "true | false", "string": "text"}
     if kind == "array":
         count = f" of {schema['maxItems']}" if "maxItems" in schema else ""
-        items = schema.get("items") or schema["prefixItems"][0]
-        return f"list{count}: [{_type(items)}, ...]"
+        items = _resolved(model, schema.get("items") or schema["prefixItems"][0])
+        return f"list{count}: [{_type(model, items)}, ...]"
     return names.get(kind, kind)
 
 
 def _range(name: str, schema: dict[str, Any]) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     limits = f"{plain(float(low))} to {plain(float(high))}" if low is not None and high is not None else ""
-    unit = next((unit for part, unit in UNITS if part in name), "")
+    measured = schema.get("type") != "boolean"
+    unit = next((unit for part, unit in UNITS if part in name), "") if measured else ""
     return f"{limits} {unit}".strip()
 
 
 def _needed(info: "FieldInfo") -> str:
     if info.is_required():
         return "required"
+    if isinstance(info.default, Enum):
+        return f"default {info.default.value}"
     return f"default {info.default}" if isinstance(info.default, (bool, int, float)) else "optional"

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
     from schemas.bank import LoadResult
     from schemas.problem import Problem
-    from schemas.protocol import Arm
-    from schemas.states import ArmState, LevelTally, ParticipantState, StudyState
+    from schemas.states import ParticipantState
     from workflows.audit import FoundFact
 
 # Imports of Temporal, pydantic and rich stand inside functions: `trial --help` and completion must answer at once.
@@ -43,13 +42,13 @@ class Exit(IntEnum):
     REPLAY_DIFFERS = 5
     """Today's code does not do what the history says was done."""
     UNKNOWN = 6
-    """There is no such study, arm, subject, task or workflow."""
+    """There is no such study, arm, subject, task, adverse event or workflow."""
     UNREACHABLE = 7
     """Temporal, Postgres or the worker does not answer, or the settings are wrong."""
 
 
 MALFORMED = ("InvalidInput", "OutOfRange", "WrongUnit", "DateInFuture", "DateBeforeStep")
-UNKNOWN = ("UnknownTask", "UnknownArm")
+UNKNOWN = ("UnknownTask", "UnknownArm", "UnknownEvent")
 
 
 class Trouble(NamedTuple):
@@ -222,21 +221,9 @@ def when(moment: object) -> str:
 # ---------------------------------------------------------------------- what commands show
 
 
-def show_study(state: "StudyState") -> None:
-    """Show a study."""
-    protocol, holds = state.protocol, ", ".join(state.holds) or "none"
-    say(f"{state.study}: protocol {protocol.id} {protocol.version} (sha256 {protocol.sha256})")
-    say(f"participants: {len(state.active)} on study, {len(state.ended)} ended; holds: {holds}")
-    rows = [
-        (arm.arm, arm.decisions, arm.last_action, arm.level, "closed" if arm.closed else "open", arm.rp2d_level)
-        for arm in state.arms.values()
-    ]
-    table("Arms", ("Arm", "Decisions", "Last decision", "Level", "Slots", "RP2D level"), rows)
-
-
 def show_participant(state: "ParticipantState") -> None:
     """Show a participant: what is known of it, and what is not is left out."""
-    judged, assignment, slot = state.eligibility, state.assignment, state.slot
+    judged, assignment, slot, best = state.eligibility, state.assignment, state.slot, state.best_response
     rows: list[tuple[str, object]] = [
         ("Stage", state.stage),
         ("Disposition", f"{state.disposition}: {state.disposition_reason}" if state.disposition else None),
@@ -249,14 +236,46 @@ def show_participant(state: "ParticipantState") -> None:
         ("Reserved units", ", ".join(state.units)),
         ("Day 0", state.day_zero),
         ("Infusions", ", ".join(f"{i.started_at:%Y-%m-%d}: {i.unit_id}" for i in state.infusions)),
-        ("Adverse events", "; ".join(f"{e.onset_on}: {e.term}, grade {e.grade}" for e in state.adverse_events)),
-        ("DLT", state.dlt),
+        ("Further cycles", f"{state.cycles}, the latest from {state.cycle_day_zero}" if state.cycles else None),
+        (
+            "Cytokines",
+            f"{state.cytokine.state}, {state.cytokine.judged_on}: {state.cytokine.why}" if state.cytokine else None,
+        ),
+        ("Adverse events", "\n".join(_events(state))),
+        ("May be a DLT", "\n".join(_open_candidates(state))),
+        ("Reports due", "\n".join(_reports_due(state))),
+        ("DLT", f"{state.dlt}: {state.dlt_reason}" if state.dlt and state.dlt_reason else state.dlt),
         ("Responses", ", ".join(f"{visit}: {response}" for visit, response in state.responses)),
+        ("Best response", f"{best.response}, {'confirmed' if best.confirmed else 'not confirmed'}" if best else None),
+        ("Retreatment", f"{state.retreatment.state}: {state.retreatment.why}" if state.retreatment else None),
+        ("Deviations", "\n".join(each.why for each in state.deviations)),
         ("Holds", ", ".join(state.holds)),
         ("Open tasks", "\n".join(f"{task.id}, due {when(task.due_at)}" for task in state.tasks.values())),
         ("Refused commands", state.refusals),
     ]
     table("", (state.subject, state.study), [row for row in rows if row[1]])
+
+
+def _events(state: "ParticipantState") -> Iterable[str]:
+    from decisions.adverse_events import event_ids, event_of  # noqa: PLC0415 - see above
+
+    for event_id in event_ids(state):
+        event, computed = event_of(state, event_id), state.computed_grades.get(event_id)
+        rules = f" (rules: {computed.grade})" if computed is not None and computed.grade != event.grade else ""
+        yield f"{event_id} {event.onset_on}: {event.term}, grade {event.grade}{rules}"
+
+
+def _open_candidates(state: "ParticipantState") -> Iterable[str]:
+    from decisions.dlt_standing import open_events, standing_of  # noqa: PLC0415 - see above
+
+    return (
+        f"{event_id} {standing_of(state, event_id)}: {state.dlt_findings[event_id].why}"
+        for event_id in open_events(state)
+    )
+
+
+def _reports_due(state: "ParticipantState") -> Iterable[str]:
+    return (f"{key}, due {when(row.due.due_at)}" for key, row in state.reports.items() if row.reported_at is None)
 
 
 def show_worklist(study: str, tasks: "Sequence[Mapping[str, Any]]") -> None:
@@ -279,30 +298,6 @@ def show_task(task: "Mapping[str, Any]") -> None:
     table(task["title"], ("Task", task["task_id"]), [*words, *times, *task["detail"].items()])
 
 
-def show_arm(state: "ArmState", arm: "Arm", counts: "Sequence[LevelTally]") -> None:
-    """Show an arm's dose escalation."""
-    rp2d = f"; RP2D: level {state.rp2d_level}" if state.rp2d_level else ""
-    say(f"{state.arm}: {state.status}, level {state.level}, cohort {state.cohort}{rp2d}")
-    say(f"waiting for a slot: {', '.join(state.queue) or 'nobody'}; holds: {', '.join(state.holds) or 'none'}")
-    doses = [dose.million_cells for dose in arm.dose_levels]
-    levels = [
-        (each.level, dose, each.treated, each.evaluable, each.dlts, each.pending)
-        for each, dose in zip(counts, doses, strict=True)
-    ]
-    table("", ("Level", "Million cells", "Treated", "Evaluable", "DLTs", "Pending"), levels)
-    if state.recommendation:
-        advice = state.recommendation
-        target = f" to level {advice.level}" if advice.level else ""
-        say(f"the rule recommends: {advice.action}{target}, since {advice.why}\n")
-    if state.decisions:
-        columns = ("Cohort", "From level", "Decision", "To level", "Rule said", "Who", "When (UTC)", "Reason")
-        decisions = [
-            (d.cohort, d.from_level, d.action, d.level, d.recommended, d.decided_by, when(d.decided_at), d.reason)
-            for d in state.decisions
-        ]
-        table("Decisions", columns, decisions)
-
-
 def show_load(result: "LoadResult") -> None:
     """Show what became of a bank file."""
     say(f"loaded {len(result.loaded)}, rejected {len(result.rejected)}")
@@ -313,7 +308,7 @@ def show_load(result: "LoadResult") -> None:
 
 def show_facts(title: str, facts: "Iterable[FoundFact]") -> None:
     """Show facts: when, what, who, in which role, why."""
-    from workflows.audit import describe_fact  # noqa: PLC0415 - see above
+    from workflows.fact_words import describe_fact  # noqa: PLC0415 - see above
 
     rows = [
         (

@@ -14,6 +14,7 @@ from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
+from activities.arms import ArmActivities
 from activities.bank import BankActivities
 from activities.database import Pool, open_pool
 from activities.ledger import LedgerActivities
@@ -39,6 +40,8 @@ def make_worker(client: Client, pool: Pool, *, interceptors: Sequence[Intercepto
         activities=[
             bank.reserve_units,
             bank.return_units,
+            bank.count_units,
+            ArmActivities(pool).lowest_toxic_level,
             ledger.publish_facts,
             protocols.register_protocol,
             protocols.load_protocol,

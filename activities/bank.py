@@ -6,19 +6,19 @@ import asyncpg
 from temporalio import activity
 
 from activities.database import Pool
-from decisions.matching import match_units
+from decisions.matching import count_fitting, match_units
 from schemas import names
-from schemas.bank import Unit, UnitMatch
+from schemas.bank import FittingUnits, Unit, UnitMatch, UnitRequest
 from schemas.messages import ReserveUnits, ReturnUnits
 
 # Units of other targets are left out here only to lock fewer rows; the rule itself is `match_units`.
-CANDIDATES = """
+FREE_UNITS = """
 SELECT unit_id, lot, donor, antigens, million_cells, quality, expires_on
 FROM unit
 WHERE antigens @> $1 AND NOT EXISTS (SELECT FROM reservation WHERE reservation.unit_id = unit.unit_id)
 ORDER BY unit_id
-FOR UPDATE
 """
+CANDIDATES = FREE_UNITS + "FOR UPDATE"
 FREE = """
 DELETE FROM reservation WHERE unit_id = ANY($1) AND study = $2 AND subject = $3 AND NOT infused RETURNING unit_id
 """
@@ -66,6 +66,12 @@ class BankActivities:
                 "VALUES ($1, $2, $3, 'returned', $4, 'system', $5)",
                 [(row["unit_id"], back.workflow_id, back.sequence, back.at, back.why) for row in freed],
             )
+
+    @activity.defn(name=names.COUNT_UNITS)
+    async def count_units(self, request: UnitRequest) -> FittingUnits:
+        """Count the free units that fit, without a promise: another participant may be faster."""
+        rows = await self._pool.fetch(FREE_UNITS, [str(antigen) for antigen in request.target])
+        return FittingUnits(count=count_fitting(request, _units(rows)))
 
 
 def _units(rows: Sequence[asyncpg.Record]) -> tuple[Unit, ...]:

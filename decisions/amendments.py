@@ -38,14 +38,15 @@ def refused_amendment(
     newest = known.get(event_id)
     if newest is None:
         listed = ", ".join(sorted(known))
-        return _problem("event_id", event_id, "no such adverse event", f"one of {listed}" if known else "a new report")
+        expected = f"one of {listed}" if known else "a new report"
+        return _problem(ProblemType.UNKNOWN_EVENT, "event_id", event_id, "no such adverse event", expected)
     if expected_version != newest.version:
         rule = f"{event_id} is at version {newest.version}"
         expected = f"{newest.version}, after reading what it says now"
-        return _problem("expected_version", str(expected_version), rule, expected)
+        return _problem(ProblemType.VERSION_CHANGED, "version", str(expected_version), rule, expected)
     if not changes(newest.event, after):
         rule = f"nothing differs from version {newest.version}"
-        return _problem("event", event_id, rule, "at least one changed field")
+        return _problem(ProblemType.INVALID_INPUT, "event", event_id, rule, "at least one changed field")
     return None
 
 
@@ -72,5 +73,5 @@ def _text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
-def _problem(field: str, value: str, rule: str, expected: str) -> Problem:
-    return Problem(type=ProblemType.INVALID_INPUT, field=field, value=value, rule=rule, expected=expected)
+def _problem(kind: ProblemType, field: str, value: str, rule: str, expected: str) -> Problem:
+    return Problem(type=kind, field=field, value=value, rule=rule, expected=expected)

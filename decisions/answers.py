@@ -7,20 +7,40 @@ handler: what it finds is recorded as a `Refused` fact, since an auditor must fi
 
 from datetime import date, datetime, timedelta
 
+from decisions.adverse_events import event_of
+from decisions.courses import wrong_course
+from decisions.dlt_standing import open_events
 from decisions.laboratory import wrong_unit_or_implausible
 from decisions.participant import answered_at, answered_on
+from decisions.tasks import OUTLIVES_PARTICIPATION
+from decisions.treatment import treatment_is_over
+from decisions.tumour_answers import malformed_tumour_answer
 from schemas.answers import (
     Answer,
     BaselineImaging,
     CytokineCourse,
+    DltAdjudication,
+    GradeQueryAnswered,
+    ImagingDone,
     InfusionGiven,
     LymphodepletionGiven,
     PanelReported,
+    RetreatmentDecided,
+    SaeReported,
+    SusarReported,
     TreatmentCheck,
 )
 from schemas.base import Role, site_of
-from schemas.commands import AnswerTask, EndParticipation, Envelope, ReportAdverseEvent
+from schemas.commands import (
+    AdverseEvent,
+    AmendAdverseEvent,
+    AnswerTask,
+    EndParticipation,
+    Envelope,
+    ReportAdverseEvent,
+)
 from schemas.eligibility import EligibilityForm
+from schemas.outcome import DltStatus
 from schemas.problem import Problem, ProblemType
 from schemas.protocol import Protocol
 from schemas.states import ParticipantState
@@ -28,6 +48,8 @@ from schemas.task import Task, TaskEnd
 
 EASTERNMOST = timedelta(hours=14)
 """Sites report their own calendar day, and UTC+14 is where a day begins first."""
+OfAnEvent = DltAdjudication | GradeQueryAnswered | SaeReported | SusarReported
+"""Answers that name the adverse event that they are about."""
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far a sender's clock may run ahead of the server's before its times count as future."""
 
@@ -50,8 +72,10 @@ def malformed_answer(protocol: Protocol, state: ParticipantState, command: Answe
         )
     return (
         _wrong_kind(task, command.answer)
-        or _wrong_dates(state, task, command.answer, now)
+        or _wrong_event(task, command.answer)
+        or _wrong_dates(protocol, state, task, command.answer, now)
         or _wrong_laboratory(protocol, command.answer)
+        or malformed_tumour_answer(protocol, state, command.answer, now.date())
     )
 
 
@@ -66,18 +90,19 @@ def refused_answer(protocol: Protocol, state: ParticipantState, command: AnswerT
         or wrong_site(state.subject, command.envelope)
         or _wrong_lymphodepletion(protocol, command.answer)
         or _wrong_infusion(protocol, state, task, command.answer)
-        or _wrong_cytokine(protocol, command.answer)
+        or _wrong_cytokine(protocol, state, task, command.answer)
+        or _wrong_retreatment(state, task, command.answer)
     )
 
 
 def malformed_adverse_event(state: ParticipantState, command: ReportAdverseEvent, now: datetime) -> Problem | None:
     """An adverse event's dates lie between consent and now (trial record: reported from consent on)."""
-    event = command.event
-    return (
-        future_time("envelope.time", command.envelope.time, now)
-        or _outside("event.onset_on", event.onset_on, state.consent_signed_on, "the consent", now)
-        or (_outside("event.ended_on", event.ended_on, event.onset_on, "the onset", now) if event.ended_on else None)
-    )
+    return _malformed_event(state, command.envelope, command.event, now)
+
+
+def malformed_amendment(state: ParticipantState, command: AmendAdverseEvent, now: datetime) -> Problem | None:
+    """An amendment needs what a report does, and a reason (21 CFR 11.10(e))."""
+    return _malformed_event(state, command.envelope, command.event, now) or missing_reason(command.envelope)
 
 
 def malformed_end(state: ParticipantState, command: EndParticipation, now: datetime) -> Problem | None:
@@ -167,6 +192,46 @@ def ended(state: ParticipantState) -> Problem | None:
     )
 
 
+def ended_for_answer(state: ParticipantState, command: AnswerTask) -> Problem | None:
+    """After an early end only what is owed of an adverse event is still answered, until the final state."""
+    task = state.tasks.get(command.task_id)
+    owed = task is not None and task.kind in OUTLIVES_PARTICIPATION and state.disposition is None
+    return None if owed else ended(state)
+
+
+def _malformed_event(state: ParticipantState, envelope: Envelope, event: AdverseEvent, now: datetime) -> Problem | None:
+    return (
+        future_time("envelope.time", envelope.time, now)
+        or _outside("event.onset_on", event.onset_on, state.consent_signed_on, "the consent", now)
+        or (_outside("event.ended_on", event.ended_on, event.onset_on, "the onset", now) if event.ended_on else None)
+        or _wrong_course_days(event, now)
+        or _wrong_awareness(event, now)
+    )
+
+
+def _wrong_course_days(event: AdverseEvent, now: datetime) -> Problem | None:
+    days = (step.on for step in event.course)
+    return _first(_outside("event.course", day, event.onset_on, "the onset", now) for day in days)
+
+
+def _wrong_awareness(event: AdverseEvent, now: datetime) -> Problem | None:
+    if event.aware_at is None:
+        return None
+    # The moment may be told in UTC, and the onset is the site's own calendar day.
+    local = (event.aware_at + EASTERNMOST).date()
+    return future_time("event.aware_at", event.aware_at, now) or (
+        Problem(
+            type=ProblemType.DATE_BEFORE_STEP,
+            field="event.aware_at",
+            value=event.aware_at.isoformat(),
+            rule="lies before the onset",
+            expected=f"{event.onset_on.isoformat()} or later",
+        )
+        if local < event.onset_on
+        else None
+    )
+
+
 def _outside(field: str, day: date, earliest: date, what: str, now: datetime) -> Problem | None:
     if day > (now + EASTERNMOST).date():
         return Problem(
@@ -199,29 +264,55 @@ def _wrong_kind(task: Task, answer: Answer) -> Problem | None:
     )
 
 
-def _wrong_dates(state: ParticipantState, task: Task, answer: Answer, now: datetime) -> Problem | None:
+def _wrong_event(task: Task, answer: Answer) -> Problem | None:
+    wanted = task.detail.get("event_id")
+    if not isinstance(answer, OfAnEvent) or answer.event_id == wanted:
+        return None
+    return Problem(
+        type=ProblemType.INVALID_INPUT,
+        field="answer.event_id",
+        value=answer.event_id,
+        rule=f"{task.id} is about another adverse event",
+        expected=str(wanted),
+    )
+
+
+def _wrong_dates(
+    protocol: Protocol, state: ParticipantState, task: Task, answer: Answer, now: datetime
+) -> Problem | None:
     moment = answered_at(answer)
     if moment is not None and (problem := future_time(f"answer.{_moment_field(answer)}", moment, now)):
         return problem
     if isinstance(answer, CytokineCourse):
+        # With rules, what lies before the infusion is refused on record (decisions.cytokine).
+        since = _previous_step(state) if protocol.cytokine.rules is None else date.min
         return _first(
-            _outside("answer.administered_on", day, _previous_step(state), "the infusion", now)
-            for day in answer.administered_on
+            _outside("answer.administered_on", day, since, "the infusion", now) for day in answer.administered_on
         )
-    earliest, what = _earliest(state, task, answer)
+    earliest, what = _earliest(protocol, state, task, answer)
     return _outside(_day_field(answer), answered_on(answer), earliest, what, now) or _wrong_sample_dates(answer)
 
 
-def _earliest(state: ParticipantState, task: Task, answer: Answer) -> tuple[date, str]:
+def _earliest(protocol: Protocol, state: ParticipantState, task: Task, answer: Answer) -> tuple[date, str]:
+    if isinstance(answer, OfAnEvent):
+        return event_of(state, answer.event_id).onset_on, "the event's onset"
     # A visit's window opens with its task; a screening result may stem from any day since consent.
-    if isinstance(answer, EligibilityForm | PanelReported) or task.expires_at is None:
+    if isinstance(answer, EligibilityForm | PanelReported | BaselineImaging) or task.expires_at is None:
         return state.consent_signed_on, "the consent"
+    if isinstance(answer, ImagingDone) and any(visit.late_days for visit in protocol.visits if visit.id == task.step):
+        return _after_visit_before(state), "the visit before it, or the infusion"
     return max(_previous_step(state), task.opened_at.date()), "the step's window or the step before it"
 
 
 def _previous_step(state: ParticipantState) -> date:
     infused = [infusion.started_at.date() for infusion in state.infusions]
     return max([state.consent_signed_on, *state.lymphodepletion_on, *infused])
+
+
+def _after_visit_before(state: ParticipantState) -> date:
+    """Return the first day for an assessment that may also be told out of its window, as a deviation."""
+    scans = [day + timedelta(days=1) for day in state.imaging_on.values()]
+    return max([_previous_step(state), state.last_safety_visit_on or date.min, *scans])
 
 
 def _wrong_sample_dates(answer: Answer) -> Problem | None:
@@ -276,14 +367,17 @@ def _wrong_infusion(protocol: Protocol, state: ParticipantState, task: Task, ans
             rule=f"no infusion starts while held: {', '.join(state.holds)}",
             expected="the hold to be lifted first",
         )
-    if state.treatment_stopped or state.dlt is not None:
+    undecided = open_events(state)
+    if undecided:
         return Problem(
-            type=ProblemType.DOSE_OUT_OF_RULE,
+            type=ProblemType.OPEN_CANDIDATE,
             field="task_id",
             value=task.id,
-            rule="treatment has stopped: no further infusion is given",
-            expected="no infusion",
+            rule=f"no infusion starts while {', '.join(undecided)} may be dose-limiting",
+            expected="the adjudication first",
         )
+    if treatment_is_over(state, task.step):
+        return _treatment_has_stopped(task)
     planned = task.detail["unit"]
     if answer.unit_id != planned:
         return Problem(
@@ -299,9 +393,36 @@ def _wrong_infusion(protocol: Protocol, state: ParticipantState, task: Task, ans
     )
 
 
-def _wrong_cytokine(protocol: Protocol, answer: Answer) -> Problem | None:
+def _treatment_has_stopped(task: Task) -> Problem:
+    return Problem(
+        type=ProblemType.DOSE_OUT_OF_RULE,
+        field="task_id",
+        value=task.id,
+        rule="treatment has stopped: no further infusion is given",
+        expected="no infusion",
+    )
+
+
+def _wrong_retreatment(state: ParticipantState, task: Task, answer: Answer) -> Problem | None:
+    if not isinstance(answer, RetreatmentDecided) or not answer.accepted:
+        return None
+    if state.on_hold():
+        return Problem(
+            type=ProblemType.ON_HOLD,
+            field="answer.accepted",
+            value="true",
+            rule=f"no further cycle begins while held: {', '.join(state.holds)}",
+            expected="the hold to be lifted first",
+        )
+    stopped = state.treatment_stopped or state.dlt is DltStatus.DLT
+    return _treatment_has_stopped(task) if stopped else None
+
+
+def _wrong_cytokine(protocol: Protocol, state: ParticipantState, task: Task, answer: Answer) -> Problem | None:
     if not isinstance(answer, CytokineCourse):
         return None
+    if protocol.cytokine.rules is not None:
+        return wrong_course(protocol.cytokine, protocol.cytokine.rules, state, task.step, answer)
     rule = protocol.cytokine
     if len(answer.administered_on) > rule.maximum_administrations:
         return Problem(

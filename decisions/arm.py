@@ -4,8 +4,11 @@ from collections.abc import Callable
 from datetime import date
 from typing import assert_never
 
+from decisions.arm_expansion import apply_expansion, apply_place, concerns_place, is_placed, subjects_undosed
 from decisions.escalation import closes_arm, tally
+from decisions.safety_records import fired_rule
 from schemas import facts as f
+from schemas.base import Role
 from schemas.commands import DecisionAction
 from schemas.outcome import DltStatus
 from schemas.protocol import Arm
@@ -16,6 +19,7 @@ _SlotFact = f.SlotRequested | f.SlotGiven | f.SlotGivenBack | f.FirstDoseReporte
 _TaskFact = f.TaskOpened | f.TaskReminded | f.TaskEscalated | f.TaskClosed
 _DecisionFact = f.DecisionAsked | f.Decided | f.ArmClosed
 _HoldFact = f.HoldPlaced | f.HoldLifted
+_CommitteeFact = f.SafetyTold | f.DelegationChanged | f.DecisionReopened | f.DecisionReviewed
 
 
 def open_arm(study: str, arm: Arm, fact: f.ArmOpened) -> ArmState:
@@ -23,7 +27,7 @@ def open_arm(study: str, arm: Arm, fact: f.ArmOpened) -> ArmState:
     return ArmState(study=study, arm=arm.id, level=fact.level)
 
 
-def apply_arm(state: ArmState, fact: f.ArmFact) -> ArmState:
+def apply_arm(state: ArmState, fact: f.ArmFact) -> ArmState:  # noqa: PLR0911 - one case a kind of fact
     """
     Return the arm's state after one more fact.
 
@@ -48,18 +52,26 @@ def apply_arm(state: ArmState, fact: f.ArmFact) -> ArmState:
             return _apply_decision(state, fact)
         case f.HoldPlaced() | f.HoldLifted():
             return _apply_hold(state, fact)
+        case f.SafetyTold() | f.DelegationChanged() | f.DecisionReopened() | f.DecisionReviewed():
+            return _apply_committee(state, fact)
+        case f.StoppingRuleFired():
+            return state.model_copy(update={"fired": (*state.fired, fired_rule(fact.finding, fact.at.date()))})
+        case f.ResponseTold():
+            return _dated(state, apply_expansion(state, fact), fact)
+        case f.ExpansionOpened() | f.ExpansionJudged():
+            return apply_expansion(state, fact)
         case _:
             assert_never(fact)
 
 
-def _dated(before: ArmState, state: ArmState, fact: _SlotFact) -> ArmState:
+def _dated(before: ArmState, state: ArmState, fact: _SlotFact | f.ResponseTold) -> ArmState:
     # Participants' facts carry their own days: a slot that such a fact opens cannot be used before that day.
     if state == before:
         return state
     match fact:
         case f.FirstDoseReported():
             day: date | None = fact.infused_on
-        case f.SlotGivenBack() | f.StaggerCleared() | f.OutcomeReported():
+        case f.SlotGivenBack() | f.StaggerCleared() | f.OutcomeReported() | f.ResponseTold():
             day = fact.occurred_on
         case _:
             day = None
@@ -68,10 +80,14 @@ def _dated(before: ArmState, state: ArmState, fact: _SlotFact) -> ArmState:
     return state.model_copy(update={"latest_on": day})
 
 
-def _apply_slot(state: ArmState, fact: _SlotFact) -> ArmState:
+def _apply_slot(state: ArmState, fact: _SlotFact) -> ArmState:  # noqa: PLR0911 - one case a fact
     match fact:
         case f.SlotRequested():
-            return _wait(state, fact.subject)
+            return _wait(state, fact)
+        case (
+            f.SlotGiven() | f.SlotGivenBack() | f.FirstDoseReported() | f.OutcomeReported()
+        ) if concerns_place(state, fact):
+            return _leave_queue(apply_place(state, fact), fact.subject)
         case f.SlotGiven():
             return _give(state, fact)
         case f.SlotGivenBack():
@@ -86,13 +102,15 @@ def _apply_slot(state: ArmState, fact: _SlotFact) -> ArmState:
             assert_never(fact)
 
 
-def _wait(state: ArmState, subject: str) -> ArmState:
+def _wait(state: ArmState, fact: f.SlotRequested) -> ArmState:
+    subject = fact.subject
     slot = _latest_slot(state, subject)
     # A request that arrives again must not lead to a second slot; who left undosed may ask anew.
     served = slot is not None and (slot.state is not SlotState.NOT_EVALUABLE or slot.first_infused_on is not None)
-    if subject in state.queue or served:
+    if subject in state.queue or served or is_placed(state, subject):
         return state
-    return state.model_copy(update={"queue": (*state.queue, subject)})
+    targets = state.targets if fact.target is None else state.targets | {subject: fact.target}
+    return state.model_copy(update={"queue": (*state.queue, subject), "targets": targets})
 
 
 def _give(state: ArmState, fact: f.SlotGiven) -> ArmState:
@@ -130,7 +148,9 @@ def _clear_stagger(state: ArmState, subject: str) -> ArmState:
 
 
 def _leave_queue(state: ArmState, subject: str) -> ArmState:
-    return state.model_copy(update={"queue": tuple(waiting for waiting in state.queue if waiting != subject)})
+    queue = tuple(waiting for waiting in state.queue if waiting != subject)
+    targets = {waiting: target for waiting, target in state.targets.items() if waiting != subject}
+    return state.model_copy(update={"queue": queue, "targets": targets})
 
 
 def _latest_slot(state: ArmState, subject: str) -> SlotRecord | None:
@@ -181,6 +201,46 @@ def _apply_decision(state: ArmState, fact: _DecisionFact) -> ArmState:
             assert_never(fact)
 
 
+def _apply_committee(state: ArmState, fact: _CommitteeFact) -> ArmState:
+    match fact:
+        case f.SafetyTold():
+            return state.model_copy(update={"summaries": state.summaries | {fact.summary.subject: fact.summary}})
+        case f.DelegationChanged():
+            return state.model_copy(update={"signers": _signers(state, fact)})
+        case f.DecisionReopened():
+            return _reopen(state, fact)
+        case f.DecisionReviewed():
+            return _review(state, fact)
+        case _:
+            assert_never(fact)
+
+
+def _signers(state: ArmState, fact: f.DelegationChanged) -> tuple[str, ...]:
+    if fact.delegated_role is not Role.COMMITTEE:
+        return state.signers
+    others = {person for person in state.signers if person != fact.person}
+    return tuple(sorted(others | {fact.person} if fact.delegated else others))
+
+
+def _reopen(state: ArmState, fact: f.DecisionReopened) -> ArmState:
+    # Who has a slot and no dose yet: nobody else gets one while the review is due.
+    undosed = [*(slot.subject for slot in state.slots if slot.state is SlotState.GIVEN), *subjects_undosed(state)]
+    return state.model_copy(
+        update={
+            "reopened": (*state.reopened, fact.finding),
+            "review_due": True,
+            "reviewing": tuple(sorted({*state.reviewing, fact.finding.cohort})),
+            "held_for_review": tuple(dict.fromkeys((*state.held_for_review, *undosed))),
+        }
+    )
+
+
+def _review(state: ArmState, fact: f.DecisionReviewed) -> ArmState:
+    reviewing = tuple(cohort for cohort in state.reviewing if cohort != fact.cohort)
+    held = state.held_for_review if reviewing else ()
+    return state.model_copy(update={"reviewing": reviewing, "review_due": bool(reviewing), "held_for_review": held})
+
+
 def _decide(state: ArmState, fact: f.Decided) -> ArmState:
     decided = state.model_copy(
         update={
@@ -192,7 +252,15 @@ def _decide(state: ArmState, fact: f.Decided) -> ArmState:
     if closes_arm(fact.action):
         # No slot may slip out between this fact and the ArmClosed that follows it.
         return decided.model_copy(update={"status": ArmStatus.CLOSED})
+    if state.review_due and fact.action is DecisionAction.STAY:
+        return _go_on(decided)
     return _open_cohort(decided, fact)
+
+
+def _go_on(state: ArmState) -> ArmState:
+    # The review leaves the present cohort as it is; had it been due for a decision, that is asked for anew.
+    due = state.status is ArmStatus.DECISION_DUE
+    return state.model_copy(update={"status": ArmStatus.OPEN}) if due else state
 
 
 def _open_cohort(state: ArmState, fact: f.Decided) -> ArmState:
@@ -200,6 +268,7 @@ def _open_cohort(state: ArmState, fact: f.Decided) -> ArmState:
     return state.model_copy(
         update={
             "status": ArmStatus.OPEN,
+            "rp2d_level": None,
             "cohort": fact.cohort + 1,
             "stagger_cleared": False,
             "expanded_levels": tuple(sorted(expanded)),
@@ -231,6 +300,8 @@ def _record(state: ArmState, fact: f.Decided) -> DecisionRecord:
         decided_by=fact.who,
         decided_at=fact.at,
         reason=fact.why,
+        signature=fact.signature,
+        reviews=state.reviewing or None,
         evaluable=counts.evaluable,
         dlts=counts.dlts,
         treated=counts.treated,

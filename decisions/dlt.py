@@ -1,11 +1,16 @@
 """Whether a participant had a dose-limiting toxicity, or counts at all (domain rules, section 3)."""
 
 import math
+from collections.abc import Iterator
 from datetime import date, timedelta
 
+from decisions.dlt_standing import open_events, standing_of
+from decisions.participant import event_id
+from schemas.adverse_events import AdverseEvent
 from schemas.outcome import DltStatus
 from schemas.protocol import DltRules
 from schemas.states import ParticipantState, Stage
+from schemas.summary import EventDlt
 
 
 def window_closes_on(dlt: DltRules, day_zero: date) -> date:
@@ -31,13 +36,22 @@ def judge_dlt(
     A DLT counts at once. Without one, the participant is evaluable only after the whole window (`window_complete`) and
     with at least `minimum_dose_fraction` (0-1) of the planned cells, which are the slot's million cells times
     `planned_infusions` (1 or more). Everybody else is not evaluable and is replaced (domain rules, section 3).
+
+    Without a definition in the protocol the reporter's word makes the DLT. With one, an event in the window is a DLT
+    once it was adjudicated as dose-limiting, and while any event is pending or an unjudged candidate the outcome stays
+    open, also after the window and after the end of participation: an unresolved event blocks the dose decision.
+
+    A DLT that was judged is never taken back: when a later version of the event is adjudicated otherwise, the outcome
+    that was recorded stands, and the committee sees both (domain rules, section 3: the old one is kept).
     """
-    first = _first_infusion_on(state)
+    first = first_infusion_on(state)
     if first is None:
         return _judge_undosed(state)
     toxicity = _dose_limiting_toxicity(dlt, state, first)
     if toxicity is not None:
         return DltStatus.DLT, toxicity
+    if dlt.definition is not None and open_events(state):
+        return None
     if _left_early(dlt, state, first, window_complete):
         return DltStatus.NOT_EVALUABLE, f"participation ended before the window closed on {_closes(dlt, first)}, no DLT"
     if not window_complete:
@@ -45,7 +59,8 @@ def judge_dlt(
     return _judge_dose(dlt, planned_infusions, state)
 
 
-def _first_infusion_on(state: ParticipantState) -> date | None:
+def first_infusion_on(state: ParticipantState) -> date | None:
+    """Return day 0: the date of the first infusion, none before it."""
     # The date as the site wrote it, in its own offset: onsets are calendar dates of the same place.
     first = min(state.infusions, key=lambda infusion: infusion.started_at, default=None)
     return None if first is None else first.started_at.date()
@@ -58,11 +73,20 @@ def _judge_undosed(state: ParticipantState) -> tuple[DltStatus, str] | None:
 
 
 def _dose_limiting_toxicity(dlt: DltRules, state: ParticipantState, first: date) -> str | None:
-    for event in state.adverse_events:
-        if event.dlt and in_window(dlt, first, event.onset_on):
+    for event, judged in _dose_limiting_events(dlt, state):
+        if in_window(dlt, first, event.onset_on):
             day = (event.onset_on - first).days
-            return f"{event.term}, grade {event.grade}, on day {day} of 0-{dlt.window_days}"
+            return f"{event.term}, grade {event.grade}, on day {day} of 0-{dlt.window_days}{judged}"
     return None
+
+
+def _dose_limiting_events(dlt: DltRules, state: ParticipantState) -> Iterator[tuple[AdverseEvent, str]]:
+    for number, event in enumerate(state.adverse_events, start=1):
+        name = event_id(number)
+        if dlt.definition is None and event.dlt:
+            yield event, ""
+        elif dlt.definition is not None and standing_of(state, name) is EventDlt.CONFIRMED:
+            yield event, f", {name} adjudicated as dose-limiting"
 
 
 def _left_early(dlt: DltRules, state: ParticipantState, first: date, window_complete: bool) -> bool:

@@ -71,11 +71,11 @@ def free_slots(rules: Escalation, state: ArmState) -> int:
     """
     Return how many participants may get a slot at the current level now, 0 or more (domain rules, section 4).
 
-    None while the arm is held, closed or waits for the SRC, and none at a toxic level, even before everybody's window
-    has closed. Otherwise what the capacity leaves beside the evaluable and the pending; and until the cohort's first
-    participant was observed for `stagger_days`, one participant alone.
+    None while the arm is held, closed or waits for the SRC, be it for a decision or for the review of an earlier one,
+    and none at a toxic level, even before everybody's window has closed. Otherwise what the capacity leaves beside the
+    evaluable and the pending; and until the cohort's first participant was observed for `stagger_days`, one alone.
     """
-    if state.status is not ArmStatus.OPEN or state.holds or is_toxic(rules, state, state.level):
+    if state.status is not ArmStatus.OPEN or state.holds or state.review_due or is_toxic(rules, state, state.level):
         return 0
     counts = tally(state, state.level)
     places = max(0, level_capacity(rules, state, state.level) - counts.evaluable - counts.pending)
@@ -106,10 +106,11 @@ def decision_due(rules: Escalation, state: ArmState) -> bool:
     """
     Tell whether the SRC is to be asked now (domain rules, section 4).
 
-    Only once nobody at the current level is pending, for a toxic level too: the committee sees every window closed.
+    Only once nobody at the current level is pending, for a toxic level too: the committee sees every window closed. And
+    not before an earlier decision that later news has put in question was reviewed.
     """
     counts = tally(state, state.level)
-    if state.status is not ArmStatus.OPEN or counts.pending > 0:
+    if state.status is not ArmStatus.OPEN or state.review_due or counts.pending > 0:
         return False
     full = counts.evaluable >= level_capacity(rules, state, state.level)
     return full or is_toxic(rules, state, state.level)
@@ -122,7 +123,7 @@ def recommend(rules: Escalation, arm: Arm, state: ArmState) -> Recommendation:
     The level is the one to go on at or the RP2D; none when the arm stops because its lowest level is toxic.
     """
     counts = tally(state, state.level)
-    here = _in_words(counts)
+    here = in_words(counts)
     if is_toxic(rules, state, state.level):
         return _recommend_below(rules, arm, state)
     if counts.evaluable < rules.cohort_size:
@@ -142,24 +143,24 @@ def _recommend_at_highest(rules: Escalation, arm: Arm, state: ArmState, counts: 
     above = _level_above(arm, state)
     limit = "no higher dose level" if above is None else f"level {above} is toxic"
     if not _supports_rp2d(rules, counts):
-        why = f"{_in_words(counts)}, {limit}: an RP2D needs {rules.expanded_size} evaluable"
+        why = f"{in_words(counts)}, {limit}: an RP2D needs {rules.expanded_size} evaluable"
         return _recommendation(arm, state, DecisionAction.EXPAND, state.level, why)
-    why = f"{_in_words(counts)}, {limit}: the highest level with fewer than {rules.toxic_at_dlts} DLTs"
+    why = f"{in_words(counts)}, {limit}: the highest level with fewer than {rules.toxic_at_dlts} DLTs"
     return _recommendation(arm, state, DecisionAction.DECLARE_RP2D, state.level, why)
 
 
 def _recommend_below(rules: Escalation, arm: Arm, state: ArmState) -> Recommendation:
     toxic = tally(state, lowest_toxic_level(rules, state) or state.level)
-    because = f"{_in_words(toxic)}: toxic at {rules.toxic_at_dlts}"
-    below = _level_below(rules, arm, state)
+    because = f"{in_words(toxic)}: toxic at {rules.toxic_at_dlts}"
+    below = level_below(rules, arm, state)
     if below is None:
         why = f"{because}, and there is no lower dose level"
         return _recommendation(arm, state, DecisionAction.STOP, None, why)
     counts = tally(state, below)
     if counts.evaluable >= rules.expanded_size:
-        why = f"{because}; {_in_words(counts)}: enough to declare it"
+        why = f"{because}; {in_words(counts)}: enough to declare it"
         return _recommendation(arm, state, DecisionAction.DECLARE_RP2D, below, why)
-    why = f"{because}; {_in_words(counts)}: fill it to {rules.expanded_size} evaluable"
+    why = f"{because}; {in_words(counts)}: fill it to {rules.expanded_size} evaluable"
     return _recommendation(arm, state, DecisionAction.DE_ESCALATE, below, why)
 
 
@@ -181,12 +182,14 @@ def _level_above(arm: Arm, state: ArmState) -> int | None:
     return min((dose.level for dose in arm.dose_levels if dose.level > state.level), default=None)
 
 
-def _level_below(rules: Escalation, arm: Arm, state: ArmState) -> int | None:
+def level_below(rules: Escalation, arm: Arm, state: ArmState) -> int | None:
+    """Return the next level below the current one that is not toxic, if there is one."""
     lower = [dose.level for dose in arm.dose_levels if dose.level < state.level]
     return max((level for level in lower if not is_toxic(rules, state, level)), default=None)
 
 
-def _in_words(counts: LevelTally) -> str:
+def in_words(counts: LevelTally) -> str:
+    """Say a level's counts: 'level 1 has 1 DLT in 3 evaluable'."""
     dlts = "1 DLT" if counts.dlts == 1 else f"{counts.dlts} DLTs"
     return f"level {counts.level} has {dlts} in {counts.evaluable} evaluable"
 
@@ -237,7 +240,7 @@ def _default_level(rules: Escalation, arm: Arm, state: ArmState, action: Decisio
         case DecisionAction.ESCALATE:
             return _level_above(arm, state)
         case DecisionAction.DE_ESCALATE:
-            return _level_below(rules, arm, state)
+            return level_below(rules, arm, state)
         case DecisionAction.EXPAND | DecisionAction.STAY | DecisionAction.DECLARE_RP2D:
             return state.level
         case _:
@@ -263,14 +266,14 @@ def check_decision(
     """
     decided = resulting_level(rules, arm, state, action, level)
     recommended = recommend(rules, arm, state)
-    problem = _check_due(rules, state, cohort) or _check_level(arm, state, action, level, decided)
+    problem = _check_due(rules, state, cohort) or check_level(arm, state, action, level, decided)
     if problem is not None or (action, decided) == (recommended.action, recommended.level):
         return problem
     return (
         _check_caution(rules, state, recommended, action, decided)
         or _check_declaration(rules, state, recommended, action, decided)
-        or _check_room(rules, state, action, decided)
-        or _check_reason(recommended, reason)
+        or check_room(rules, state, action, decided)
+        or check_reason(recommended, reason)
     )
 
 
@@ -292,9 +295,10 @@ def _check_due(rules: Escalation, state: ArmState, cohort: int) -> Problem | Non
     return None
 
 
-def _check_level(
+def check_level(
     arm: Arm, state: ArmState, action: DecisionAction, level: int | None, decided: int | None
 ) -> Problem | None:
+    """Say why an action does not lead to this dose level; `level` is the one asked for, `decided` what it comes to."""
     if action is DecisionAction.STOP:
         rule = "stopping the arm leads to no dose level"
         return None if level is None else _problem(ProblemType.OUT_OF_RANGE, "level", level, rule, "no level")
@@ -331,7 +335,7 @@ def _check_caution(
     rule = recommended.why
     if decided is not None and is_toxic(rules, state, decided):
         rule = f"level {decided} is at or above a toxic level; {rule}"
-    return _less_cautious(recommended, action, decided, rule)
+    return less_cautious(recommended, action, decided, rule)
 
 
 def _check_declaration(
@@ -342,37 +346,43 @@ def _check_declaration(
     counts = tally(state, decided)
     if _supports_rp2d(rules, counts):
         return None
-    rule = f"{_in_words(counts)}: an RP2D needs {rules.expanded_size} with fewer than {rules.toxic_at_dlts} DLTs"
-    return _less_cautious(recommended, action, decided, rule)
+    rule = f"{in_words(counts)}: an RP2D needs {rules.expanded_size} with fewer than {rules.toxic_at_dlts} DLTs"
+    return less_cautious(recommended, action, decided, rule)
 
 
-def _check_room(rules: Escalation, state: ArmState, action: DecisionAction, decided: int | None) -> Problem | None:
+def check_room(rules: Escalation, state: ArmState, action: DecisionAction, decided: int | None) -> Problem | None:
+    """Say why nobody more can be treated at the level: it has its full count."""
     # To treat more at a level that has its full count would ask the same question again at once, for ever.
     if decided is None or action in (DecisionAction.ESCALATE, DecisionAction.DECLARE_RP2D):
         return None
     counts = tally(state, decided)
     if counts.evaluable < rules.expanded_size:
         return None
-    rule = f"{_in_words(counts)} of at most {rules.expanded_size}: nobody more is treated there"
+    rule = f"{in_words(counts)} of at most {rules.expanded_size}: nobody more is treated there"
     expected = f"declare_rp2d at level {decided}, a lower level, or stop"
-    return _problem(ProblemType.OUT_OF_RANGE, "action", _name(action, decided), rule, expected)
+    return _problem(ProblemType.OUT_OF_RANGE, "action", decision_name(action, decided), rule, expected)
 
 
-def _check_reason(recommended: Recommendation, reason: str | None) -> Problem | None:
+def check_reason(recommended: Recommendation, reason: str | None) -> Problem | None:
+    """A reason is due for what the rule does not recommend."""
     if reason is not None and reason.strip():
         return None
-    rule = f"a decision other than the recommended {_name(recommended.action, recommended.level)} needs a reason"
+    rule = (
+        f"a decision other than the recommended {decision_name(recommended.action, recommended.level)} needs a reason"
+    )
     return _problem(ProblemType.REASON_REQUIRED, "reason", "none", rule, "a reason in words")
 
 
-def _less_cautious(recommended: Recommendation, action: DecisionAction, decided: int | None, rule: str) -> Problem:
-    expected = f"{_name(recommended.action, recommended.level)}, or a more cautious decision with a reason"
-    return _problem(ProblemType.LESS_CAUTIOUS_THAN_RULE, "action", _name(action, decided), rule, expected)
+def less_cautious(recommended: Recommendation, action: DecisionAction, decided: int | None, rule: str) -> Problem:
+    """Refuse what is less cautious than the rule."""
+    expected = f"{decision_name(recommended.action, recommended.level)}, or a more cautious decision with a reason"
+    return _problem(ProblemType.LESS_CAUTIOUS_THAN_RULE, "action", decision_name(action, decided), rule, expected)
 
 
 def _problem(kind: ProblemType, field: str, value: int | str, rule: str, expected: str) -> Problem:
     return Problem(type=kind, field=field, value=str(value), rule=rule, expected=expected)
 
 
-def _name(action: DecisionAction, level: int | None) -> str:
+def decision_name(action: DecisionAction, level: int | None) -> str:
+    """Say what is decided: 'escalate at level 2', or 'stop'."""
     return f"{action}" if level is None else f"{action} at level {level}"

@@ -26,6 +26,12 @@ def match_units(request: UnitRequest, units: Sequence[Unit]) -> UnitMatch:
     return UnitMatch(units=chosen, reason=f"{len(fitting)} units fit, {request.count} needed; first expiry first")
 
 
+def count_fitting(request: UnitRequest, units: Sequence[Unit]) -> int:
+    """Count the units that fit, whatever number is asked for."""
+    distinct = {unit.unit_id: unit for unit in units}.values()
+    return sum(_first_failed_gate(request, unit) == FITS for unit in distinct)
+
+
 def _first_failed_gate(request: UnitRequest, unit: Unit) -> str:
     if unit.target() != frozenset(request.target):
         return "other antigens"

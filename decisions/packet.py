@@ -4,12 +4,12 @@ The safety review committee's packet for an arm's cohort, and the hash that a de
 Pure and without a clock: the same data give the same packet and the same hash, whoever builds it and whenever.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 
-from decisions.escalation import recommend, tally
+from decisions.escalation import tally
+from decisions.hashing import content_sha256
+from decisions.reopening import recommend_now
 from schemas.packet import Hypothetical, PacketContext, PacketLevel, ParticipantEvent, SafetyPacket, WhatIf
 from schemas.protocol import Arm, Escalation
 from schemas.states import ArmState, SlotRecord, SlotState
@@ -35,7 +35,8 @@ def build_packet(
     Build the packet for the arm's current cohort and dose level (domain rules, section 4).
 
     `summaries` are by subject; their order does not matter, and those of people never dosed in the arm are left out.
-    The recommendation is the one of the moment, on the counts as they are now.
+    The recommendation is the one of the moment, on the counts as they are now; while an earlier decision is under
+    review, it is the one for the review.
     """
     participants = _dosed(state, summaries)
     known = {participant.subject for participant in participants}
@@ -50,7 +51,7 @@ def build_packet(
         dlt_window_days=context.dlt_window_days,
         planned_infusions=context.planned_infusions,
         data_until=_data_until(participants),
-        recommendation=recommend(rules, arm, state),
+        recommendation=recommend_now(rules, arm, state),
         what_would_change_it=what_would_change_it(rules, arm, state),
         levels=tuple(_level(state, dose.level, dose.million_cells) for dose in arm.dose_levels),
         participants=participants,
@@ -70,9 +71,7 @@ def packet_sha256(packet: SafetyPacket) -> str:
 
     SHA-256 over its JSON in UTF-8 with sorted keys, no white space, and nothing for what is none; 64 hex digits.
     """
-    content = packet.model_dump(mode="json", exclude_none=True)
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return content_sha256(packet)
 
 
 def what_would_change_it(rules: Escalation, arm: Arm, state: ArmState) -> tuple[Hypothetical, ...]:
@@ -82,12 +81,12 @@ def what_would_change_it(rules: Escalation, arm: Arm, state: ArmState) -> tuple[
     One more DLT (of a participant still in the window, else of one without a DLT), one DLT fewer, and one participant
     not evaluable; a change that nobody at the level could bring about is left out (domain rules, section 4).
     """
-    now = recommend(rules, arm, state)
+    now = recommend_now(rules, arm, state)
     found = []
     for change in WhatIf:
         changed = _changed(state, *_CHANGES[change])
         if changed is not None:
-            then = recommend(rules, arm, changed)
+            then = recommend_now(rules, arm, changed)
             found.append(
                 Hypothetical(
                     change=change,

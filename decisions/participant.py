@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, assert_never
 
+from decisions.amendments import upgraded
 from schemas import facts as f
 from schemas.answers import (
     Answer,
@@ -23,11 +24,22 @@ from schemas.answers import (
     SusarReported,
     TreatmentCheck,
 )
+from schemas.commands import EndReason
 from schemas.eligibility import EligibilityForm
+from schemas.outcome import Disposition
 from schemas.safety import ReportKind, ReportRow
 from schemas.states import Assignment, ParticipantState, Stage
 from schemas.support import ToxicityCheck
 from schemas.task import Task, TaskEnd
+from schemas.tumour import TimepointResponse
+
+DISPOSITIONS = {
+    EndReason.WITHDRAWAL: Disposition.WITHDRAWN,
+    EndReason.DEATH: Disposition.DIED,
+    EndReason.LOST_TO_FOLLOW_UP: Disposition.LOST_TO_FOLLOW_UP,
+    EndReason.INVESTIGATOR: Disposition.DISCONTINUED,
+}
+"""The named final state of each early end."""
 
 
 def enrol(fact: f.ParticipantEnrolled) -> ParticipantState:
@@ -106,7 +118,8 @@ def _decided(state: ParticipantState, fact: f.ParticipantFact) -> dict[str, Any]
         case f.TreatmentStopped():
             return {"treatment_stopped": True}
         case f.DltJudged():
-            return {"dlt": fact.status, "stage": state.stage if state.disposition else Stage.FOLLOW_UP}
+            stage = state.stage if state.disposition else Stage.FOLLOW_UP
+            return {"dlt": fact.status, "dlt_reason": fact.why, "stage": stage}
         case _:
             return _interrupted(state, fact)
 
@@ -144,15 +157,25 @@ def _observed(state: ParticipantState, fact: f.ParticipantFact) -> dict[str, Any
             stopped = report_key(fact.event_id, fact.report)
             return {"reports": {key: row for key, row in state.reports.items() if key != stopped}}
         case f.ResponseAssessed():
-            return {"timepoints": (*state.timepoints, fact.timepoint), "best_response": fact.best}
+            return {"timepoints": _judged_anew(state, fact.timepoint), "best_response": fact.best}
         case f.DeviationRecorded():
             return {"deviations": (*state.deviations, fact.deviation)}
         case f.CytokineJudged():
-            return {"cytokine": fact.verdict}
+            return {"cytokine": fact.verdict, "cytokine_verdicts": (*state.cytokine_verdicts, fact.verdict)}
         case f.RetreatmentJudged():
-            return {}
+            # A new judgement after an acceptance says that the cycle did not begin: it is to be accepted anew.
+            lapsed = {"retreatment_accepted": None} if state.retreatment_accepted else {}
+            return {"retreatment": fact.verdict} | lapsed
         case f.CycleStarted():
-            return {"cycles": fact.cycle, "cycle_day_zero": fact.day_zero, "stage": Stage.TREATMENT}
+            return {
+                "cycles": fact.cycle,
+                "cycle_day_zero": fact.day_zero,
+                "cycle_lymphodepletion": fact.lymphodepletion,
+                "cycle_depleted_on": None,
+                "stage": Stage.TREATMENT,
+                "retreatment": None,
+                "retreatment_accepted": None,
+            }
         case _:
             raise ValueError(f"not a participant's fact: {fact.kind}")
 
@@ -183,14 +206,21 @@ def _reported(state: ParticipantState, fact: f.AdverseEventReported) -> dict[str
 
 def _amended(state: ParticipantState, fact: f.AdverseEventAmended) -> dict[str, Any]:
     index = event_index(state, fact.event_id)
+    if index is None:
+        raise ValueError(f"{fact.event_id} was amended and never reported")
+    before, events = state.adverse_events[index], list(state.adverse_events)
+    events[index] = fact.event
     grades = {key: grade for key, grade in state.computed_grades.items() if key != fact.event_id}
-    return {
-        "adverse_events": tuple(
-            fact.event if number == index else event for number, event in enumerate(state.adverse_events)
-        ),
+    changed: dict[str, Any] = {
+        "adverse_events": tuple(events),
         "event_versions": state.event_versions | {fact.event_id: fact.version},
         "computed_grades": grades if fact.computed is None else grades | {fact.event_id: fact.computed},
     }
+    if fact.event_id in state.adjudications and upgraded(before, fact.event):
+        # It was judged as something else: the question is asked again, and the earlier answer stays on record.
+        kept = {key: judged for key, judged in state.adjudications.items() if key != fact.event_id}
+        changed["adjudications"] = kept
+    return changed
 
 
 def _mark(tasks: dict[str, Task], task_id: str, **marks: bool) -> dict[str, Task]:
@@ -214,9 +244,10 @@ def _answered(state: ParticipantState, step: str, answer: Answer) -> dict[str, A
         case EligibilityForm():
             return latest | {"eligibility_form": answer}
         case LymphodepletionGiven():
-            return latest | {"lymphodepletion_on": (*state.lymphodepletion_on, answer.given_at.date())}
+            given = {"lymphodepletion_on": (*state.lymphodepletion_on, answer.given_at.date())}
+            return latest | given | _cycle_moved(step, answer.given_at.date())
         case InfusionGiven():
-            return latest | {
+            return latest | _cycle_moved(step, answer.started_at.date()) | {
                 "infusions": (*state.infusions, answer),
                 "infusion_steps": (*state.infusion_steps, step),
                 "units": tuple(unit for unit in state.units if unit != answer.unit_id),
@@ -236,10 +267,27 @@ def _answered(state: ParticipantState, step: str, answer: Answer) -> dict[str, A
             row = state.reports.get(step)
             told = {} if row is None else {step: row.model_copy(update={"reported_at": answer.reported_at})}
             return {"reports": state.reports | told}
-        case CytokineCourse() | StudyEnded() | RetreatmentDecided() | GradeQueryAnswered():
+        case RetreatmentDecided():
+            return latest | {"retreatment_accepted": answer.accepted}
+        case CytokineCourse() | StudyEnded() | GradeQueryAnswered():
             return latest
         case _:
             assert_never(answer)
+
+
+def _cycle_moved(step: str, day: date) -> dict[str, Any]:
+    """Let the first day of a further cycle's lymphodepletion, and its first infusion, count as given."""
+    if not step.startswith("cycle-"):
+        return {}
+    if step.endswith("-lymphodepletion-1"):
+        return {"cycle_depleted_on": day}
+    return {"cycle_day_zero": day} if step.endswith("-infusion-1") else {}
+
+
+def _judged_anew(state: ParticipantState, timepoint: TimepointResponse) -> tuple[TimepointResponse, ...]:
+    """Put a timepoint in its place by date: what a later assessment makes clear may change an earlier one."""
+    others = (point for point in state.timepoints if point.assessed_on != timepoint.assessed_on)
+    return tuple(sorted((*others, timepoint), key=lambda point: point.assessed_on))
 
 
 def _toxicity(day: date, answer: TreatmentCheck | SafetyVisit) -> dict[str, Any]:
@@ -248,7 +296,10 @@ def _toxicity(day: date, answer: TreatmentCheck | SafetyVisit) -> dict[str, Any]
 
 
 def _imaged(state: ParticipantState, step: str, answer: ImagingDone) -> dict[str, Any]:
-    told: dict[str, Any] = {}
+    told: dict[str, Any] = {"imaging_on": state.imaging_on | {step: answer.scanned_on}}
+    if state.cycles:
+        # A further cycle runs between two visits: the next one is follow-up again.
+        told["stage"] = Stage.FOLLOW_UP
     if answer.response is not None:
         told["responses"] = (*state.responses, (step, answer.response))
     if answer.assessment is not None:

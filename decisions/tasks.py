@@ -9,6 +9,11 @@ from schemas.base import Role
 from schemas.protocol import TaskTimes
 from schemas.task import Task, TaskEnd, TaskKind
 
+OUTLIVES_PARTICIPATION = frozenset(
+    {TaskKind.DLT_ADJUDICATION, TaskKind.GRADE_QUERY, TaskKind.SAE_REPORT, TaskKind.SUSAR_REPORT}
+)
+"""What is owed of an adverse event stays owed when its participant leaves (domain rules, section 8)."""
+
 
 def plan_task(  # noqa: PLR0913 - a task has this many independent parts
     times: Mapping[str, TaskTimes],

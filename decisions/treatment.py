@@ -4,7 +4,23 @@ from collections.abc import Iterator
 
 from decisions.laboratory import failed_laboratory
 from schemas.answers import TreatmentCheck
+from schemas.outcome import DltStatus
 from schemas.protocol import Protocol, TreatmentCriteria
+from schemas.states import ParticipantState
+
+CYCLE = "cycle-"
+"""How the steps of a further cycle begin."""
+
+
+def treatment_is_over(state: ParticipantState, step: str) -> bool:
+    """
+    Tell whether no study treatment may follow at this step any more.
+
+    The planned infusions end with the judgement of the DLT window, whatever it says. A further cycle comes after it,
+    and ends with a dose-limiting toxicity only.
+    """
+    judged = state.dlt is DltStatus.DLT if step.startswith(CYCLE) else state.dlt is not None
+    return state.treatment_stopped or judged
 
 
 def failed_treatment_criteria(

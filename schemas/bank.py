@@ -49,6 +49,12 @@ class UnitMatch(Frozen):
     reason: str
 
 
+class FittingUnits(Frozen):
+    """How many free units of the bank fit a request."""
+
+    count: int = Field(ge=0)
+
+
 class RejectedRow(Frozen):
     """A row of a bank file that was not loaded."""
 

@@ -14,7 +14,7 @@ from schemas.answers import Answer
 from schemas.base import ArmId, Frozen, Role
 from schemas.commands import AdverseEvent, DecisionAction, EndReason, Signature
 from schemas.eligibility import EligibilityVerdict
-from schemas.expansion import ExpansionVerdict, ResponseOutcome
+from schemas.expansion import ExpansionDecision, ExpansionVerdict, ResponseOutcome
 from schemas.outcome import Disposition, DltStatus
 from schemas.panel import AntigenProfile
 from schemas.problem import Problem
@@ -412,6 +412,8 @@ class SafetyTold(Fact):
 
     kind: Literal["safety_told"] = "safety_told"
     summary: SafetySummary
+    arm: ArmId | None = Field(default=None, description="Whose participant it is, told to the study.")
+    phase: Literal[1, 2] = 1
 
 
 class DecisionReopened(Fact):
@@ -463,10 +465,12 @@ class ResponseTold(Fact):
 
 
 class ExpansionJudged(Fact):
-    """The two-stage rule was asked, and its answer is new."""
+    """The two-stage rule was asked, and its answer is new; `decided` is where the target stands after it."""
 
     kind: Literal["expansion_judged"] = "expansion_judged"
     verdict: ExpansionVerdict
+    decided: ExpansionDecision = ExpansionDecision.OPEN
+    arm: ArmId | None = Field(default=None, description="Whose target it is, told to the study.")
 
 
 class DecisionAsked(Fact):
@@ -490,10 +494,11 @@ class Decided(Fact):
 
 
 class ArmClosed(Fact):
-    """The arm gives out no more slots in Phase 1."""
+    """The arm gives out no more slots: its escalation has ended, or its expansion where there is one."""
 
     kind: Literal["arm_closed"] = "arm_closed"
     rp2d_level: int | None = None
+    arm: ArmId | None = Field(default=None, description="Which arm it is, told to the study.")
 
 
 ArmFact = Annotated[
@@ -558,6 +563,7 @@ class ArmDecided(Fact):
     action: DecisionAction
     level: int | None = None
     rp2d_level: int | None = None
+    phase: Literal[1, 2] = Field(default=1, description="The arm's phase after the decision.")
 
 
 StudyFact = Annotated[
@@ -565,6 +571,8 @@ StudyFact = Annotated[
     | SubjectEnrolled
     | SubjectEnded
     | ArmDecided
+    | ExpansionJudged
+    | ArmClosed
     | SafetyTold
     | StoppingRuleFired
     | DelegationChanged

@@ -1,13 +1,14 @@
 """What workflows and activities say to each other: one object in, one object out, so that each can gain a field."""
 
 from datetime import date
+from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
 from schemas.bank import UnitRequest
 from schemas.base import Frozen, Role, StudyId
 from schemas.commands import DecisionAction, Enroll
-from schemas.expansion import ResponseOutcome, SimonDesign
+from schemas.expansion import ExpansionDecision, ExpansionVerdict, ResponseOutcome, SimonDesign
 from schemas.facts import AnyFact
 from schemas.outcome import Disposition, DltStatus
 from schemas.protocol import Arm, DltRules, Escalation, Protocol, ProtocolReference, SignatureRules, TaskTimes
@@ -15,12 +16,24 @@ from schemas.states import ArmState, ParticipantState, Slot, StudyState, Target
 from schemas.stopping import StoppingFinding, StoppingRules
 from schemas.summary import SafetySummary
 
-PARTICIPANT_REVISION = 2
+PARTICIPANT_REVISION = 3
 """
 What new participants' workflows are started with. Revision 2 reads the protocol in a local activity, sends signals
 beside the schedule instead of waiting for the server's word, and publishes before it leaves only what people would
-otherwise see unanswered.
+otherwise see unanswered. Revision 3 numbers adverse events in their facts, and continues as new wherever it waits.
 """
+
+
+class ScheduleMarks(Frozen):
+    """Where a participant's schedule stood in what the facts do not tell, handed on when it continues as new."""
+
+    slot_asked: bool = False
+    product_awaited_since: AwareDatetime | None = None
+    product_check_at: AwareDatetime | None = None
+    recheck_at: AwareDatetime | None = Field(default=None, description="When failed treatment criteria are due again.")
+    ending: Disposition | None = Field(default=None, description="The final state that the participant is led to.")
+    ending_reason: str = ""
+    response_told: ResponseOutcome | None = Field(default=None, description="The response that the arm knows of.")
 
 
 class ParticipantStart(Frozen):
@@ -33,6 +46,7 @@ class ParticipantStart(Frozen):
     state: ParticipantState | None = None
     sequence: int = 0
     stagger_reported: bool = False
+    marks: ScheduleMarks = Field(default_factory=ScheduleMarks)
     revision: int = Field(
         default=1, description="How this workflow does things; histories keep the one they began with."
     )
@@ -136,7 +150,7 @@ class SafetyReport(Frozen):
 
     subject: str
     arm: str
-    phase: int = 1
+    phase: Literal[1, 2] = 1
     occurred_on: date
     summary: SafetySummary
     why: str
@@ -177,6 +191,9 @@ class HoldChange(Frozen):
     who: str
     why: str
     rule: str | None = None
+    fired: int | None = Field(
+        default=None, description="Of a lift: how many findings of the arm it knew of. A newer one keeps the hold."
+    )
 
 
 class SubjectDone(Frozen):
@@ -197,6 +214,17 @@ class ArmNews(Frozen):
     rp2d_level: int | None = None
     who: str
     why: str
+    phase: Literal[1, 2] = Field(default=1, description="The arm's phase after the decision.")
+
+
+class ExpansionNews(Frozen):
+    """What the two-stage rule has come to for a target of an arm; `closed` with the arm's last open target."""
+
+    arm: str
+    verdict: ExpansionVerdict
+    decided: ExpansionDecision
+    closed: bool = False
+    rp2d_level: int | None = None
 
 
 class ReserveUnits(Frozen):
@@ -218,6 +246,20 @@ class ReturnUnits(Frozen):
     sequence: int
     at: AwareDatetime
     why: str
+
+
+class ToxicityQuestion(Frozen):
+    """Which dose level of the arm is the lowest that was found toxic?"""
+
+    study: str
+    arm: Arm
+    escalation: Escalation
+
+
+class ToxicLevel(Frozen):
+    """The lowest dose level with too many dose-limiting toxicities, if there is one."""
+
+    level: int | None = None
 
 
 class RegisterProtocol(Frozen):

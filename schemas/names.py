@@ -5,6 +5,8 @@ TASK_QUEUE = "car-nk-trial"
 PUBLISH_FACTS = "publish_facts"
 RESERVE_UNITS = "reserve_units"
 RETURN_UNITS = "return_units"
+COUNT_UNITS = "count_units"
+LOWEST_TOXIC_LEVEL = "lowest_toxic_level"
 LOAD_PROTOCOL = "load_protocol"
 REGISTER_PROTOCOL = "register_protocol"
 

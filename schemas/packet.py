@@ -104,3 +104,10 @@ class SafetyPacket(Frozen):
     def open_candidates(self) -> tuple[ParticipantEvent, ...]:
         """The events that may still count as a DLT: their duration runs, or the committee has not judged them."""
         return tuple(found for found in self.dose_limiting if found.event.dlt in OPEN_DLT)
+
+
+class PacketWithHash(Frozen):
+    """A packet and its SHA-256 (64 hex digits): what the committee reads, and what its signature names."""
+
+    packet: SafetyPacket
+    sha256: str

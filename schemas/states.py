@@ -2,6 +2,7 @@
 
 from datetime import date
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -9,7 +10,7 @@ from schemas.answers import DltAdjudication, InfusionGiven, PanelReported
 from schemas.base import ArmId, Frozen, Role
 from schemas.commands import AdverseEvent, DecisionAction, EndReason, Signature
 from schemas.eligibility import EligibilityForm, EligibilityVerdict
-from schemas.expansion import ExpansionState
+from schemas.expansion import ExpansionDecision, ExpansionState, ExpansionVerdict
 from schemas.outcome import Disposition, DltStatus
 from schemas.panel import Antigen, AntigenProfile
 from schemas.protocol import ArmKind, ProtocolReference
@@ -45,7 +46,7 @@ class Slot(Frozen):
     million_cells: float = Field(gt=0)
     first_of_cohort: bool = Field(default=False, description="The others are dosed only after its stagger days.")
     not_before: date | None = Field(default=None, description="The day of the latest event that opened the slot.")
-    phase: int = Field(default=1, ge=1, le=2)
+    phase: Literal[1, 2] = 1
 
 
 class Assignment(Frozen):
@@ -99,10 +100,17 @@ class ParticipantState(Frozen):
     best_response: BestResponse | None = None
     deviations: tuple[Deviation, ...] = ()
     last_toxicity_check: ToxicityCheck | None = None
+    imaging_on: dict[str, date] = Field(default_factory=dict, description="The day of the scan, by visit.")
     cytokine: SupportVerdict | None = None
+    cytokine_verdicts: tuple[SupportVerdict, ...] = Field(default=(), description="All so far, the latest last.")
+    retreatment: SupportVerdict | None = None
+    retreatment_accepted: bool | None = Field(default=None, description="The latest answer; none in a new cycle.")
     cycles: int = Field(default=0, description="Further cycles begun, after the planned infusions.")
-    cycle_day_zero: date | None = Field(default=None, description="The first infusion of the latest further cycle.")
+    cycle_day_zero: date | None = Field(default=None, description="The latest cycle's first infusion, else its plan.")
+    cycle_lymphodepletion: bool = Field(default=False, description="Whether it is repeated in the latest cycle.")
+    cycle_depleted_on: date | None = Field(default=None, description="The first day of it in the latest cycle.")
     dlt: DltStatus | None = None
+    dlt_reason: str | None = None
     holds: tuple[str, ...] = ()
     end: EndReason | None = None
     end_on: date | None = None
@@ -172,6 +180,9 @@ class DecisionRecord(Frozen):
     evaluable: int
     dlts: int
     treated: int
+    reviews: tuple[int, ...] | None = Field(
+        default=None, description="It reviewed the reopened decisions on these cohorts; the present one goes on."
+    )
 
 
 class ArmStatus(StrEnum):
@@ -208,7 +219,13 @@ class ArmState(Frozen):
     fired: tuple[FiredRule, ...] = ()
     reopened: tuple[Finding, ...] = Field(default=(), description="Decisions that later news has put in question.")
     review_due: bool = Field(default=False, description="A decision was reopened and not reviewed yet.")
+    reviewing: tuple[int, ...] = Field(default=(), description="The cohorts whose decisions are to be reviewed.")
+    held_for_review: tuple[str, ...] = Field(default=(), description="Who held a slot undosed as it was reopened.")
     expansions: dict[str, ExpansionState] = Field(default_factory=dict, description="Phase 2, by target: 'A+B'.")
+    verdicts: dict[str, ExpansionVerdict] = Field(
+        default_factory=dict, description="What the two-stage rule last said, by target."
+    )
+    targets: dict[str, Target] = Field(default_factory=dict, description="For what target who waits waits, by subject.")
 
 
 class HoldRecord(Frozen):
@@ -221,6 +238,13 @@ class HoldRecord(Frozen):
     rule: str | None = Field(default=None, description="The stopping rule that placed it.")
 
 
+class HoldWithHash(Frozen):
+    """A hold in force and its SHA-256 (64 hex digits): what is read before it is lifted, and what is signed."""
+
+    hold: HoldRecord
+    sha256: str
+
+
 class StudyArm(Frozen):
     """What the study knows of an arm."""
 
@@ -230,6 +254,8 @@ class StudyArm(Frozen):
     level: int | None = None
     closed: bool = False
     rp2d_level: int | None = None
+    phase: int = 1
+    expansions: dict[str, ExpansionDecision] = Field(default_factory=dict, description="Phase 2, by target: 'A+B'.")
 
 
 class StudyState(Frozen):

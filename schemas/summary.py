@@ -64,6 +64,7 @@ class ReportedEvent(Frozen):
     dlt: EventDlt = EventDlt.NONE
     dlt_criterion: str | None = None
     computed_grade: int | None = Field(default=None, ge=0, le=5)
+    fatal: bool | None = Field(default=None, description="True where the outcome was fatal below grade 5, else none.")
 
     @property
     def severe(self) -> bool:
@@ -99,6 +100,9 @@ class FiredRule(Frozen):
     rule: str
     why: str
     fired_on: date | None = None
+    arm: str | None = Field(default=None, description="None for a rule of the study's scope.")
+    count: int | None = Field(default=None, description="What it fired on: it fires again above this count.")
+    subjects: tuple[str, ...] | None = Field(default=None, description="Who was counted.")
 
 
 class Finding(Frozen):

@@ -1,20 +1,27 @@
 """What a virtual site answers to each kind of task, within the rules unless the participant's story says otherwise."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, assert_never
 
 from schemas import answers as a
 from schemas.eligibility import CnsDisease, EligibilityForm, Laboratory, PriorTreatment
 from schemas.panel import Antigen, AntigenResult, SampleResult, SampleType
-from schemas.protocol import LaboratoryRule, Protocol
+from schemas.protocol import LaboratoryRule, Protocol, VisitKind
 from schemas.task import TaskKind
+from schemas.tumour import BaselineAssessment, Method, Organ, TargetLesion, TargetMeasurement, TumourAssessment
 from simulation.people import VirtualParticipant
 
 RESPONSES = ("SD", "PR", "SD", "SD", "NE")
+LESIONS = (
+    TargetLesion(id="T01", organ=Organ.LIVER, diameter_mm=Decimal("42.0"), method=Method.CT),
+    TargetLesion(id="T02", organ=Organ.LUNG, diameter_mm=Decimal("25.0"), method=Method.CT),
+)
+"""What every virtual participant has at baseline."""
 
 
-def answer_for(  # noqa: C901, PLR0911 - one case a kind of task
+def answer_for(  # noqa: C901, PLR0911, PLR0912 - one case a kind of task
     protocol: Protocol, person: VirtualParticipant, task: Mapping[str, Any], now: datetime
 ) -> a.Answer:
     """Return the answer to a worklist row at the participant's present time."""
@@ -45,14 +52,57 @@ def answer_for(  # noqa: C901, PLR0911 - one case a kind of task
         case TaskKind.SAFETY:
             return a.SafetyVisit(visited_on=today)
         case TaskKind.IMAGING:
-            response = RESPONSES[len(person.subject + str(task["step"])) % len(RESPONSES)]
-            return a.ImagingDone.model_validate({"scanned_on": today, "response": response})
+            return _imaging(protocol, person, str(task["step"]), today)
+        case TaskKind.BASELINE_IMAGING:
+            return a.BaselineImaging(baseline=BaselineAssessment(assessed_on=today, targets=LESIONS))
+        case TaskKind.RETREATMENT:
+            why = "the participant prefers observation"
+            return a.RetreatmentDecided(decided_on=today, accepted=False, rationale=why)
+        case TaskKind.DLT_ADJUDICATION | TaskKind.GRADE_QUERY | TaskKind.SAE_REPORT | TaskKind.SUSAR_REPORT:
+            return _of_an_event(kind, task["detail"], now)
         case TaskKind.END_OF_STUDY:
             return a.StudyEnded(visited_on=today, alive=True)
         case TaskKind.COMMITTEE_DECISION:
             raise ValueError("a committee's decision is not a site's to answer")
         case _:
             assert_never(kind)
+
+
+def _of_an_event(kind: TaskKind, detail: Mapping[str, str], now: datetime) -> a.Answer:
+    event_id = detail["event_id"]
+    match kind:
+        case TaskKind.DLT_ADJUDICATION:
+            return a.DltAdjudication(event_id=event_id, dose_limiting=True, adjudicated_on=now.date())
+        case TaskKind.GRADE_QUERY:
+            why = "the reported grade stands: the investigator has seen the participant"
+            grade = int(detail["grade"])
+            return a.GradeQueryAnswered(event_id=event_id, grade=grade, answered_on=now.date(), explanation=why)
+        case TaskKind.SAE_REPORT:
+            return a.SaeReported(event_id=event_id, reported_at=now, reference=f"{detail['report']}-{event_id}")
+        case _:
+            return a.SusarReported(event_id=event_id, reported_at=now, reference=f"{detail['report']}-{event_id}")
+
+
+def _imaging(protocol: Protocol, person: VirtualParticipant, step: str, today: date) -> a.ImagingDone:
+    if not person.tumour_course or protocol.recist is None:
+        response = RESPONSES[len(person.subject + step) % len(RESPONSES)]
+        return a.ImagingDone.model_validate({"scanned_on": today, "response": response})
+    visits = [visit.id for visit in protocol.visits if visit.kind is VisitKind.IMAGING]
+    fraction = person.tumour_course[min(visits.index(step), len(person.tumour_course) - 1)]
+    return a.ImagingDone(scanned_on=today, assessment=tumour_assessment(today, fraction))
+
+
+def tumour_assessment(today: date, fraction: float) -> TumourAssessment:
+    """Return an assessment at which every lesion has this fraction of its size at baseline."""
+    measured = tuple(
+        TargetMeasurement(
+            lesion=lesion.id,
+            organ=lesion.organ,
+            diameters_mm=((lesion.diameter_mm * Decimal(str(fraction))).quantize(Decimal("0.1")),),
+        )
+        for lesion in LESIONS
+    )
+    return TumourAssessment(assessed_on=today, targets=measured)
 
 
 def _panel(protocol: Protocol, person: VirtualParticipant, step: str, now: datetime) -> a.PanelReported:

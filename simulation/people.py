@@ -3,6 +3,8 @@
 import random
 from collections.abc import Sequence
 
+from pydantic import Field
+
 from schemas.base import Frozen
 from schemas.panel import Antigen
 
@@ -19,6 +21,9 @@ class VirtualParticipant(Frozen):
     late_steps: tuple[str, ...] = ()
     weight: float = 1.0
     story: str = ""
+    tumour_course: tuple[float, ...] = Field(
+        default=(), description="The lesions' size at each assessment, as a fraction of the baseline; else not told."
+    )
 
 
 def draw_population(

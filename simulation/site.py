@@ -14,6 +14,7 @@ from typing import Any
 from activities.database import Pool
 from activities.worklist import look
 from schemas import names
+from schemas.adverse_events import Causality, EventCategory, Seriousness, StudyPart
 from schemas.base import Role, site_of
 from schemas.commands import (
     AdverseEvent,
@@ -26,6 +27,7 @@ from schemas.commands import (
 )
 from schemas.protocol import Protocol
 from schemas.states import ParticipantState
+from schemas.toxicity import CrsObservation
 from simulation.answers import answer_for
 from simulation.clock import Clocks
 from simulation.people import VirtualParticipant
@@ -42,6 +44,20 @@ PEOPLE = {
 LOOK_AGAIN_SECONDS = 20.0
 """News can be lost with a connection: a site looks at its worklist now and then all the same."""
 Toxicity = Callable[[ParticipantState], Awaitable[bool]]
+
+
+def severe_crs(now: datetime) -> AdverseEvent:
+    """Return cytokine release syndrome of grade 4 by ASTCT, which the protocol puts up as a candidate DLT."""
+    return AdverseEvent(
+        term="Cytokine release syndrome",
+        grade=4,
+        onset_on=now.date(),
+        related=True,
+        category=EventCategory.CRS,
+        causality={StudyPart.CAR_NK: Causality.PROBABLE},
+        seriousness=(Seriousness.LIFE_THREATENING,),
+        crs=CrsObservation(highest_temperature_celsius=39.4, hypotension=True, vasopressors=2),
+    )
 
 
 class News:
@@ -172,9 +188,8 @@ class VirtualSite:
         state = await self._doors.participant_state(self._person.subject)
         if state.slot is not None and await self._toxicity(state):
             await self._world.bring_arm(state.slot.arm, now)
-            event = AdverseEvent(term="Cytokine release syndrome", grade=4, onset_on=now.date(), related=True, dlt=True)
             command = ReportAdverseEvent(
-                envelope=self._envelope(Role.INVESTIGATOR, now, "meets the DLT definition"), event=event
+                envelope=self._envelope(Role.INVESTIGATOR, now, "seen at the ward"), event=severe_crs(now)
             )
             await self._doors.report_adverse_event(self._person.subject, command)
 

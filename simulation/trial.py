@@ -8,7 +8,7 @@ from activities.bank_file import load_units
 from activities.database import Pool
 from protocols.loader import LoadedProtocol
 from schemas.base import Role
-from schemas.commands import Envelope, StartStudy
+from schemas.commands import ChangeDelegation, Envelope, StartStudy
 from schemas.panel import Antigen
 from schemas.states import ArmState, ParticipantState, SlotState
 from simulation.committee import decide_all
@@ -34,7 +34,7 @@ def bank_csv(targets: Iterable[tuple[Antigen, ...]], *, units: int, million_cell
 
 
 async def start_study(world: World, loaded: LoadedProtocol) -> None:
-    """Start the study."""
+    """Start the study, and delegate what is signed for: the committee's decisions, and the lifting of holds."""
     await world.doors.start_study(
         StartStudy(
             envelope=Envelope(
@@ -48,6 +48,25 @@ async def start_study(world: World, loaded: LoadedProtocol) -> None:
             reference=loaded.reference,
         )
     )
+    if loaded.protocol.signatures is not None:
+        for role in (Role.COMMITTEE, Role.OPERATIONS):
+            await delegate(world, role)
+
+
+async def delegate(world: World, role: Role, *, delegated: bool = True) -> None:
+    """Delegate a role to the one person who plays it, or take it back."""
+    command = ChangeDelegation(
+        envelope=Envelope(
+            person=PEOPLE[Role.OPERATIONS],
+            role=Role.OPERATIONS,
+            time=datetime.now(UTC),
+            reason="on the study's delegation log" if delegated else "off the study's delegation log",
+        ),
+        person=PEOPLE[role],
+        role=role,
+        delegated=delegated,
+    )
+    await world.doors.change_delegation(command)
 
 
 async def fill_bank(pool: Pool, loaded: LoadedProtocol, targets: Iterable[tuple[Antigen, ...]], *, units: int) -> int:
@@ -62,7 +81,7 @@ def toxicity_script(world: World, script: Toxicities) -> Toxicity:
     """Return who has a DLT: by the order in which slots were given at a level, so that it is the same every time."""
 
     async def has_dlt(state: ParticipantState) -> bool:
-        if state.slot is None:
+        if state.slot is None or state.slot.phase > 1:
             return False
         arm = await world.doors.arm_state(state.slot.arm)
         ordinal = slot_ordinal(arm, state.subject, state.slot.level)

@@ -17,6 +17,7 @@ from deploy.settings import connect, load_settings
 from deploy.stack import Stack, down, up
 from protocols.loader import LoadedProtocol, default_protocol_path, load_protocol
 from simulation.site import News, World
+from tests.trial_command import nowhere, participant, study, trial  # noqa: F401 - fixtures of several test modules
 from worker import make_worker
 from workflows.converter import DATA_CONVERTER
 from workflows.doors import Doors

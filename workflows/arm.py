@@ -7,13 +7,12 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from decisions import answers as checks
     from decisions import arm as folds
+    from decisions.arm_expansion import subjects_with_place
     from decisions.escalation import (
-        check_decision,
         closes_arm,
         decision_due,
         next_subject,
         recommend,
-        resulting_level,
     )
     from decisions.tasks import next_deadline, passed_deadlines, plan_task
     from schemas import facts as f
@@ -21,12 +20,18 @@ with workflow.unsafe.imports_passed_through():
     from schemas import names
     from schemas.base import Role
     from schemas.commands import Accepted, Decide, DecisionAction
-    from schemas.problem import Problem
+    from schemas.packet import PacketWithHash
     from schemas.states import ArmState, ArmStatus, Slot
     from schemas.task import TaskEnd, TaskKind
-    from workflows.journal import Journal, now, person, problem_error, system
+    from workflows.arm_expansion import ArmExpansion, left_hold
+    from workflows.arm_stopping import ArmStopping
+    from workflows.committee import Committee
+    from workflows.journal import Journal, hold_fact, now, person, problem_error, system
     from workflows.logs import workflow_log
     from workflows.outbound import News
+
+TOGETHER = 2
+"""The first revision that signals to many at once (schemas.messages)."""
 
 
 @workflow.defn(name="ArmWorkflow")
@@ -46,7 +51,10 @@ class ArmWorkflow:
             sequence=start.sequence,
         )
         self._log = workflow_log(start.study, start.arm.id)
-        self._news = News()
+        self._news = News(together=lambda: start.revision >= TOGETHER)
+        self._committee = Committee(start, self._journal, self._news)
+        self._stopping = ArmStopping(start, self._journal, self._news, self._subjects_on_study)
+        self._expansion = ArmExpansion(start, self._journal, self._news)
         if start.state is None:
             self._journal.begin(opened)
 
@@ -61,11 +69,12 @@ class ArmWorkflow:
             for fact in passed_deadlines(self._state.tasks.values(), now()):
                 self._journal.record(fact)
             self._give_slots()
+            self._expansion.serve()
             self._ask_committee_if_due()
             wake = next_deadline(self._state.tasks.values())
             await self._journal.publish(wake)
             await self._news.send()
-            if self._cohort_is_decided():
+            if self._cohort_is_decided() or self._expansion_is_long():
                 await self._continue_as_new()
             await self._pause(wake)
 
@@ -86,6 +95,9 @@ class ArmWorkflow:
             self._tell_participant(subject, "grant_slot", m.SlotGrant(slot=slot, why=why))
 
     def _ask_committee_if_due(self) -> None:
+        if self._state.review_due:
+            self._committee.ask_for_review()
+            return
         asked = self._state.status is ArmStatus.DECISION_DUE
         if not asked and not decision_due(self._start.escalation, self._state):
             return
@@ -119,6 +131,10 @@ class ArmWorkflow:
         earlier = self._start.state.decisions if self._start.state else ()
         return len(self._state.decisions) > len(earlier)
 
+    def _expansion_is_long(self) -> bool:
+        # No decision of the committee divides Phase 2 into runs.
+        return bool(self._state.expansions) and workflow.info().is_continue_as_new_suggested()
+
     async def _continue_as_new(self) -> None:
         # What arrives while this run is closing its books still belongs to it.
         while self._journal.unpublished or self._news.waiting or not workflow.all_handlers_finished():
@@ -147,9 +163,13 @@ class ArmWorkflow:
     def _refuse_waiting(self, why: str) -> None:
         for subject in self._state.queue:
             self._tell_participant(subject, "refuse_slot", m.ArmRefusal(arm=self._state.arm, why=why))
+            if self._state.arm in self._state.holds and self._start.revision >= TOGETHER:
+                self._tell_participant(subject, "change_hold", left_hold(self._state.arm))
 
     def _subjects_on_study(self) -> list[str]:
-        return [*self._state.queue, *(record.subject for record in self._state.slots)]
+        with_slot = [record.subject for record in self._state.slots]
+        everybody = [*self._state.queue, *with_slot, *subjects_with_place(self._state)]
+        return everybody if self._start.revision < TOGETHER else list(dict.fromkeys(everybody))
 
     # ------------------------------------------------------------------ what participants report
 
@@ -160,7 +180,10 @@ class ArmWorkflow:
             why = "the arm is closed in Phase 1"
             self._tell_participant(request.subject, "refuse_slot", m.ArmRefusal(arm=self._state.arm, why=why))
             return
-        self._journal.record(f.SlotRequested(subject=request.subject, **system("assigned to this arm")))
+        if self._expansion.refuse_if_closed(request.subject, request.target):
+            return
+        asked = f.SlotRequested(subject=request.subject, target=request.target, **system("assigned to this arm"))
+        self._journal.record(asked)
         # The study tells its participants of its own holds; passed on from here, one could arrive after its end.
         if self._state.arm in self._state.holds:
             held = m.HoldChange(scope=self._state.arm, held=True, who="system", why=f"{self._state.arm} is held")
@@ -177,6 +200,7 @@ class ArmWorkflow:
         self._journal.record(
             f.FirstDoseReported(subject=dose.subject, infused_on=dose.infused_on, **system("first infusion"))
         )
+        self._stopping.judge()
 
     @workflow.signal
     def clear_stagger(self, done: m.StaggerDone) -> None:
@@ -186,18 +210,61 @@ class ArmWorkflow:
 
     @workflow.signal
     def report_outcome(self, outcome: m.Outcome) -> None:
-        """A participant's DLT outcome."""
+        """A participant's DLT outcome, with what is known of the participant's safety."""
+        before = self._state
+        if outcome.summary is not None:
+            self._committee.told(outcome.summary, outcome.why)
         self._journal.record(
             f.OutcomeReported(
                 subject=outcome.subject, status=outcome.status, occurred_on=outcome.occurred_on, **system(outcome.why)
+            )
+        )
+        self._committee.reopen(before)
+        if outcome.summary is not None:
+            report = m.SafetyReport(
+                subject=outcome.subject,
+                arm=self._state.arm,
+                occurred_on=outcome.occurred_on,
+                summary=outcome.summary,
+                why=outcome.why,
+            )
+            self._safety_told(report)
+
+    @workflow.signal
+    def report_safety(self, report: m.SafetyReport) -> None:
+        """What is known of a participant's safety."""
+        before = self._state
+        self._committee.told(report.summary, report.why)
+        self._committee.reopen(before)
+        self._safety_told(report)
+
+    def _safety_told(self, report: m.SafetyReport) -> None:  # noqa: ARG002 - the fold has it already
+        """Act on what is known now of a participant's safety: it is recorded already."""
+        self._stopping.judge()
+
+    @workflow.signal
+    def report_response(self, report: m.ResponseReport) -> None:
+        """A participant's response in Phase 2."""
+        self._expansion.respond(report)
+
+    @workflow.signal
+    def change_delegation(self, change: m.DelegationChange) -> None:
+        """The study delegated a role, or took it back: who may sign is the arm's to know."""
+        self._journal.record(
+            f.DelegationChanged(
+                person=change.person,
+                delegated_role=change.role,
+                delegated=change.delegated,
+                **system(f"{change.who}: {change.why}"),
             )
         )
 
     @workflow.signal
     def change_hold(self, change: m.HoldChange) -> None:
         """A hold on this arm was placed or lifted: no slot is given meanwhile, and its participants are told."""
-        make = f.HoldPlaced if change.held else f.HoldLifted
-        self._journal.record(make(scope=change.scope, **system(f"{change.who}: {change.why}")))
+        if self._stopping.keeps_hold(change):
+            return
+        self._journal.record(hold_fact(change))
         if change.scope == self._state.arm:
             for subject in self._subjects_on_study():
                 self._tell_participant(subject, "change_hold", change)
@@ -208,22 +275,28 @@ class ArmWorkflow:
     async def decide(self, command: Decide) -> Accepted:
         """Take the safety review committee's decision, checked against the rule."""
         envelope = command.envelope
-        problem = checks.wrong_role("envelope.role", envelope.role, Role.COMMITTEE) or self._problem(command)
+        problem = (
+            checks.wrong_role("envelope.role", envelope.role, Role.COMMITTEE)
+            or self._committee.unsigned(envelope)
+            or self._committee.forbidden(command)
+        )
         if problem is not None:
             raise self._journal.refuse(envelope, "decide", problem)
         state = self._state
-        recommended = recommend(self._start.escalation, self._start.arm, state)
-        level = resulting_level(self._start.escalation, self._start.arm, state, command.action, command.level)
+        recommended, level = self._committee.outcome_of(command)
         accepted = self._journal.record(
             f.Decided(
                 cohort=state.cohort,
                 from_level=state.level,
                 action=command.action,
                 level=level,
-                recommended=recommended.action,
+                recommended=recommended,
+                signature=self._committee.signature(envelope),
                 **person(envelope, "as the rule recommends"),
             )
         )
+        if state.review_due:
+            self._committee.reviewed(envelope)
         for task in list(state.tasks.values()):
             self._journal.record(f.TaskClosed(task_id=task.id, end=TaskEnd.ANSWERED, **person(envelope, "decided")))
         self._close_if_final(command.action, level)
@@ -236,30 +309,27 @@ class ArmWorkflow:
             rp2d_level=rp2d,
             who=envelope.person,
             why=envelope.reason or "as the rule recommends",
+            phase=2 if self._expansion.follows(command.action) else 1,
         )
-        self._news.add(names.study_id(state.study), "report_arm_news", news)
+        # A review that lets the arm go on leaves what the study knows of it as it is.
+        if not (state.review_due and command.action is DecisionAction.STAY):
+            self._news.add(names.study_id(state.study), "report_arm_news", news)
         self._log.info("decided", action=command.action.value, level=level, cohort=state.cohort)
         return accepted
 
     @decide.validator
     def _check_decide(self, command: Decide) -> None:
-        problem = checks.future_time("envelope.time", command.envelope.time, workflow.now())
+        problem = checks.future_time(
+            "envelope.time", command.envelope.time, workflow.now()
+        ) or self._committee.unknown_meaning(command.envelope)
         if problem is not None:
             raise problem_error(problem)
 
-    def _problem(self, command: Decide) -> Problem | None:
-        return check_decision(
-            self._start.escalation,
-            self._start.arm,
-            self._state,
-            cohort=command.cohort,
-            action=command.action,
-            level=command.level,
-            reason=command.envelope.reason,
-        )
-
     def _close_if_final(self, action: DecisionAction, level: int | None) -> None:
         if not closes_arm(action):
+            return
+        if level is not None and self._expansion.follows(action):
+            self._expansion.open(level)
             return
         rp2d = level if action is DecisionAction.DECLARE_RP2D else None
         why = f"RP2D declared at dose level {rp2d}" if rp2d else "stopped by the committee"
@@ -270,3 +340,8 @@ class ArmWorkflow:
     def state(self) -> ArmState:
         """Return the arm's state."""
         return self._state
+
+    @workflow.query
+    def packet(self) -> PacketWithHash:
+        """Return what the committee reads before it decides, and the hash that it signs."""
+        return self._committee.packet()

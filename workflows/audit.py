@@ -34,12 +34,11 @@ from temporalio.workflow import ActivityHandle
 
 from schemas import names
 from schemas.facts import AnyFact
+from workflows.fact_words import describe_fact
 
 ANY_FACT: TypeAdapter[AnyFact] = TypeAdapter(AnyFact)
 
 LOCAL_ACTIVITY = "core_local_activity"
-ENVELOPE = ("at", "who", "role", "why", "kind")
-LONGEST_DETAIL = 300
 
 
 class HistoryFormatError(ValueError):
@@ -173,37 +172,6 @@ def _plain_one(payload: Payload) -> Any:  # noqa: ANN401 - JSON is any value
         return None
     # Encrypted payloads need their codec; what can't be read is named, never left out.
     return f"({encoding}, {len(payload.data)} bytes)"
-
-
-def describe_fact(fact: dict[str, Any]) -> str:
-    """Say in one line what a fact holds beside who, when and why."""
-    return _short({key: value for key, value in fact.items() if key not in ENVELOPE})
-
-
-def _short(body: dict[Any, Any]) -> str:
-    text = ", ".join(f"{key}: {_value(value)}" for key, value in body.items() if value not in (None, [], {}))
-    return text if len(text) <= LONGEST_DETAIL else f"{text[:LONGEST_DETAIL]}..."
-
-
-def _value(value: object) -> str:  # noqa: PLR0911 - one line for each shape
-    match value:
-        case {"sha256": str(digest), "id": identity, "version": version}:
-            return f"{identity} {version} (sha256 {digest})"
-        case {"id": identity, "title": title}:
-            return f"{identity} ({title})"
-        case {"type": kind, "field": place, "value": given, "rule": rule}:
-            return f"{kind}: {place} = {given}: {rule}"
-        case {"kind": kind, **fields}:
-            simple = {key: item for key, item in fields.items() if not isinstance(item, (dict, list))}
-            return f"{kind} ({_short(simple)})"
-        case {"outcome": outcome}:
-            return str(outcome)
-        case dict():
-            return _short(value)
-        case list():
-            return "+".join(str(item) for item in value)
-        case _:
-            return str(value)
 
 
 # Rows

@@ -11,12 +11,14 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from decisions.answers import wrong_role
+from decisions.holds import hold_sha256
 from schemas import commands as c
 from schemas import names
 from schemas.base import Role
+from schemas.packet import PacketWithHash
 from schemas.problem import Problem, ProblemType
 from schemas.protocol import Protocol
-from schemas.states import ArmState, ParticipantState, StudyState
+from schemas.states import ArmState, HoldWithHash, ParticipantState, StudyState
 
 Model = TypeVar("Model", bound=BaseModel)
 NOT_READY = "NotReady"
@@ -103,6 +105,10 @@ class Doors:
         """Report an adverse event."""
         return await self._send(names.participant_id(self.study, subject), "report_adverse_event", command)
 
+    async def amend_adverse_event(self, subject: str, command: c.AmendAdverseEvent) -> c.Accepted:
+        """Replace an adverse event by a new version."""
+        return await self._send(names.participant_id(self.study, subject), "amend_adverse_event", command)
+
     async def end_participation(self, subject: str, command: c.EndParticipation) -> c.Accepted:
         """End a participation early."""
         return await self._send(names.participant_id(self.study, subject), "end_participation", command)
@@ -110,6 +116,19 @@ class Doors:
     async def decide(self, arm: str, command: c.Decide) -> c.Accepted:
         """Decide on an arm's cohort."""
         return await self._send(names.arm_id(self.study, arm), "decide", command)
+
+    async def change_delegation(self, command: c.ChangeDelegation) -> c.Accepted:
+        """Delegate a role to a person, or take it back."""
+        return await self._send(names.study_id(self.study), "change_delegation", command)
+
+    async def packet(self, arm: str) -> PacketWithHash:
+        """Ask an arm for what its committee reads, and for the hash that it signs."""
+        return await self._ask(names.arm_id(self.study, arm), "packet", PacketWithHash)
+
+    async def hold_record(self, scope: str) -> HoldWithHash | None:
+        """Ask the study for a hold in force ('study' or the arm), and for the hash that its lifting signs."""
+        hold = (await self.study_state()).hold_records.get(scope)
+        return None if hold is None else HoldWithHash(hold=hold, sha256=hold_sha256(hold))
 
     async def study_state(self) -> StudyState:
         """Ask the study."""

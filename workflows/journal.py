@@ -11,8 +11,8 @@ from temporalio.exceptions import ApplicationError
 from schemas import names
 from schemas.base import Role
 from schemas.commands import Accepted, Envelope
-from schemas.facts import AnyFact, Refused, TaskAnswered, TaskClosed
-from schemas.messages import Publication
+from schemas.facts import AnyFact, HoldLifted, HoldPlaced, Refused, TaskAnswered, TaskClosed
+from schemas.messages import HoldChange, Publication
 from schemas.problem import Problem
 from workflows import policies
 
@@ -124,6 +124,14 @@ def system(why: str) -> dict[str, Any]:
 def person(envelope: Envelope, otherwise: str) -> dict[str, Any]:
     """Return who, when and why of a fact that a person made; `otherwise` says why where no reason was due."""
     return {"at": now(), "who": envelope.person, "role": envelope.role, "why": envelope.reason or otherwise}
+
+
+def hold_fact(change: HoldChange) -> HoldPlaced | HoldLifted:
+    """Return the fact of a hold that was placed or lifted, for whoever is told of it."""
+    said = system(f"{change.who}: {change.why}")
+    if change.held:
+        return HoldPlaced(scope=change.scope, rule=change.rule, **said)
+    return HoldLifted(scope=change.scope, **said)
 
 
 def problem_error(problem: Problem) -> ApplicationError:

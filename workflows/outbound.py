@@ -1,9 +1,14 @@
 """Signals to other workflows."""
 
 import asyncio
+from collections.abc import Callable, Iterable
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
+
+from workflows import policies
+
+Letter = tuple[str, str, object]
 
 
 async def tell(workflow_id: str, signal: str, message: object) -> bool:
@@ -21,12 +26,27 @@ async def tell(workflow_id: str, signal: str, message: object) -> bool:
     return True
 
 
-class News:
-    """Signals that handlers leave for the main loop to send, in their order."""
+async def _tell_in_order(letters: Iterable[Letter]) -> None:
+    for letter in letters:
+        await tell(*letter)
 
-    def __init__(self) -> None:
+
+def _one_by_one() -> bool:
+    return False
+
+
+class News:
+    """
+    Signals that handlers leave for the main loop to send, in their order.
+
+    With `together`, asked whenever more than one waits, they go to all receivers at the same time: a hold then reaches
+    the last of many as soon as the first. Each receiver still gets its own in their order.
+    """
+
+    def __init__(self, together: Callable[[], bool] = _one_by_one) -> None:
         """Begin with none."""
-        self._letters: list[tuple[str, str, object]] = []
+        self._together = together
+        self._letters: list[Letter] = []
         self._sending: asyncio.Task[None] | None = None
 
     @property
@@ -41,8 +61,22 @@ class News:
     async def send(self) -> None:
         """Send all, also those that are left meanwhile."""
         while self._letters:
-            await tell(*self._letters[0])
-            self._letters.pop(0)
+            if len(self._letters) > 1 and self._together():
+                await self._send_together()
+            else:
+                await tell(*self._letters[0])
+                self._letters.pop(0)
+
+    async def _send_together(self) -> None:
+        letters = tuple(self._letters)
+        by_receiver: dict[str, list[Letter]] = {}
+        for letter in letters:
+            by_receiver.setdefault(letter[0], []).append(letter)
+        chains = list(by_receiver.values())
+        for first in range(0, len(chains), policies.RECEIVERS_AT_ONCE):
+            some = chains[first : first + policies.RECEIVERS_AT_ONCE]
+            await asyncio.gather(*(_tell_in_order(theirs) for theirs in some))
+        del self._letters[: len(letters)]
 
     def start(self) -> None:
         """Send all beside what the main loop does next: who sends need not wait for the server's word."""

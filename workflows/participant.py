@@ -1,7 +1,7 @@
 """One participant, from consent to end of study (architecture, 'How data flows')."""
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -10,36 +10,44 @@ with workflow.unsafe.imports_passed_through():
     from decisions import answers as checks
     from decisions import participant as folds
     from decisions.assignment import assign
+    from decisions.courses import course_step, course_title
+    from decisions.cycles import cycle_in_words
     from decisions.dlt import judge_dlt
+    from decisions.dlt_standing import open_events
     from decisions.eligibility import judge_eligibility
     from decisions.profiling import profile_antigens
-    from decisions.tasks import next_deadline, passed_deadlines, plan_task, step_of
-    from decisions.treatment import failed_treatment_criteria
+    from decisions.response_outcome import response_outcome
+    from decisions.safety_summary import summary_of
+    from decisions.tasks import OUTLIVES_PARTICIPATION, next_deadline, passed_deadlines, plan_task, step_of
+    from decisions.treatment import failed_treatment_criteria, treatment_is_over
     from schemas import facts as f
     from schemas import messages as m
     from schemas import names
-    from schemas.answers import InfusionGiven, TreatmentCheck
-    from schemas.bank import UnitMatch, UnitRequest
+    from schemas.answers import ImagingDone, InfusionGiven, TreatmentCheck
+    from schemas.bank import FittingUnits, UnitMatch, UnitRequest
     from schemas.base import site_of
-    from schemas.commands import Accepted, AnswerTask, EndParticipation, EndReason, ReportAdverseEvent
+    from schemas.commands import Accepted, AmendAdverseEvent, AnswerTask, EndParticipation, ReportAdverseEvent
     from schemas.outcome import Disposition, DltStatus
     from schemas.panel import ProfileOutcome
     from schemas.protocol import Protocol, Visit, VisitKind
     from schemas.states import ParticipantState
     from schemas.task import Task, TaskEnd, TaskKind
     from workflows import policies
-    from workflows.journal import Journal, now, person, problem_error, system
+    from workflows.journal import Journal, hold_fact, now, person, problem_error, system
     from workflows.logs import workflow_log
     from workflows.outbound import News, tell
+    from workflows.participant_cycles import CycleActs, FurtherCycles
+    from workflows.participant_response import TumourResponse
+    from workflows.participant_safety import Ask, Hands, Safety
+    from workflows.participant_schedule import Schedule, start_of
+    from workflows.participant_support import CytokineCourses
 
+FIRST_INFUSION = "infusion-1"
+"""The step of day 0."""
 BESIDE = 2
 """The first revision that sends signals beside the schedule (schemas.messages)."""
-DISPOSITIONS = {
-    EndReason.WITHDRAWAL: Disposition.WITHDRAWN,
-    EndReason.DEATH: Disposition.DIED,
-    EndReason.LOST_TO_FOLLOW_UP: Disposition.LOST_TO_FOLLOW_UP,
-    EndReason.INVESTIGATOR: Disposition.DISCONTINUED,
-}
+NUMBERED = 3
+"""The first revision that numbers adverse events and continues as new wherever it waits."""
 
 
 class ScheduleEndedError(Exception):
@@ -85,6 +93,32 @@ class ParticipantWorkflow:
         )
         self._log = workflow_log(start.study, start.enrolment.subject)
         self._news = News()
+        self._marks = start.marks
+        hands = Hands(lambda: self._rules, self._open_asked, self._cancel, self._judge_dlt_if_decided)
+        self._safety = Safety(self._journal, self._news, hands)
+        schedule = Schedule(
+            journal=self._journal,
+            rules=lambda: self._rules,
+            open=self._open,
+            ask=self._ask,
+            wait=self._wait,
+            until=self._until,
+            cancel=self._cancel,
+            skip=self._skip,
+        )
+        self._response, self._courses = TumourResponse(schedule), CytokineCourses(schedule)
+        self._cycles = FurtherCycles(
+            schedule,
+            CycleActs(
+                cleared=self._cleared,
+                has_passed=self._has_passed_check,
+                infuse=self._infusion,
+                count_units=self._count_units,
+                lowest_toxic_level=self._lowest_toxic_level,
+                reserve=self._reserve_for_cycle,
+                return_product=self._return_product,
+            ),
+        )
         if start.state is None:
             self._journal.begin(enrolled)
             for scope in start.held:
@@ -107,6 +141,7 @@ class ParticipantWorkflow:
         """Go through the schedule; whatever ends it early, compensate and end in a named state."""
         self._protocol = await self._load_protocol(start)
         try:
+            self._leave_if_ending()
             await self._screen()
             await self._take_a_place()
             await self._deplete_lymphocytes()
@@ -146,7 +181,7 @@ class ParticipantWorkflow:
         await self._judge_eligibility()
 
     async def _profile(self) -> None:
-        attempt = 1
+        attempt = 1 if self._state.profile is None else 1 + self._answered("antigen-panel-")
         while self._state.profile is None or self._state.profile.outcome is ProfileOutcome.REPEAT_BIOPSY:
             await self._screening_task(TaskKind.BIOPSY, f"biopsy-{attempt}", "Repeat the tumour biopsy")
             await self._screening_task(TaskKind.ANTIGEN_PANEL, f"antigen-panel-{attempt}", "Report the antigen panel")
@@ -160,7 +195,7 @@ class ParticipantWorkflow:
             raise ScheduleEndedError(Disposition.SCREEN_FAILURE, self._state.profile.reason)
 
     async def _judge_eligibility(self) -> None:
-        attempt = 1
+        attempt = 1 if self._state.eligibility is None else 1 + self._answered("eligibility-")
         while True:
             await self._screening_task(TaskKind.ELIGIBILITY, f"eligibility-{attempt}", "Complete the eligibility data")
             form = self._state.eligibility_form
@@ -176,19 +211,24 @@ class ParticipantWorkflow:
             attempt += 1
 
     async def _take_a_place(self) -> None:
-        waited_since: datetime | None = None
         while not self._state.units and not self._treated():
+            if self._marks.product_check_at is not None:
+                await self._until(self._marks.product_check_at)
+                self._mark(product_check_at=None)
             if self._state.assignment is None:
                 self._assign()
+                self._response.open_baseline()
             if self._state.slot is None:
                 await self._wait_for_slot()
             elif not await self._reserve():
                 await self._return_slot("the bank has no fitting product now")
-                waited_since = waited_since or now()
-                give_up = waited_since + timedelta(days=self._rules.assignment.product_give_up_after_days)
+                since = self._marks.product_awaited_since or now()
+                self._mark(product_awaited_since=since)
+                give_up = since + timedelta(days=self._rules.assignment.product_give_up_after_days)
                 if now() >= give_up:
                     raise ScheduleEndedError(Disposition.NOT_TREATED, "no fitting product came to the bank in time")
-                await self._until(now() + timedelta(days=self._rules.assignment.product_check_every_days))
+                again = now() + timedelta(days=self._rules.assignment.product_check_every_days)
+                self._mark(product_check_at=again)
 
     def _assign(self) -> None:
         profile, panel = self._state.profile, self._state.panel
@@ -207,7 +247,10 @@ class ParticipantWorkflow:
         )
 
     async def _wait_for_slot(self) -> None:
-        await self._tell_arm("request_slot", m.SlotRequest(subject=self._state.subject, at=now()))
+        if not self._marks.slot_asked:
+            target = self._state.assignment.target if self._state.assignment and self._rules.expansion else None
+            await self._tell_arm("request_slot", m.SlotRequest(subject=self._state.subject, at=now(), target=target))
+            self._mark(slot_asked=True)
         await self._wait(lambda: self._state.slot is not None or self._state.assignment is None)
 
     async def _reserve(self) -> bool:
@@ -215,21 +258,34 @@ class ParticipantWorkflow:
         if assignment is None or slot is None:
             return False
         if slot.not_before is not None:
-            await self._until(_start_of(slot.not_before))
+            await self._until(start_of(slot.not_before))
         day_zero = self._earliest_day_zero()
         latest = self._rules.infusions.days[-1] + self._rules.infusions.window_after_days
         last = day_zero + timedelta(days=latest + self._rules.lymphodepletion.window_after_days)
-        request = UnitRequest(
+        if not await self._reserve_units(str(slot.cohort), self._unit_request(len(self._rules.infusions.days), last)):
+            return False
+        days = self._rules.lymphodepletion.earliest_days_after_reservation
+        why = f"lymphodepletion starts {days} days after reservation"
+        self._journal.record(f.DayZeroPlanned(day_zero=day_zero, **system(why)))
+        return True
+
+    def _unit_request(self, count: int, last_infusion_on: date) -> UnitRequest:
+        assignment, slot = self._state.assignment, self._state.slot
+        if assignment is None or slot is None:
+            raise ApplicationError("no product without an assignment and a slot", type="NotReady")
+        return UnitRequest(
             target=assignment.target,
             million_cells=slot.million_cells,
-            count=len(self._rules.infusions.days),
-            last_infusion_on=last,
+            count=count,
+            last_infusion_on=last_infusion_on,
         )
+
+    async def _reserve_units(self, what: str, request: UnitRequest) -> bool:
         await self._before_leaving()
         match = await workflow.execute_activity(
             names.RESERVE_UNITS,
             m.ReserveUnits(
-                key=f"{workflow.info().workflow_id}:reserve:{slot.cohort}:{self._journal.sequence}",
+                key=f"{workflow.info().workflow_id}:reserve:{what}:{self._journal.sequence}",
                 study=self._state.study,
                 subject=self._state.subject,
                 request=request,
@@ -243,10 +299,37 @@ class ParticipantWorkflow:
             return False
         ids, lots = tuple(u.unit_id for u in match.units), tuple(sorted({u.lot for u in match.units}))
         self._journal.record(f.ProductReserved(units=ids, lots=lots, **system(match.reason)))
-        days = self._rules.lymphodepletion.earliest_days_after_reservation
-        why = f"lymphodepletion starts {days} days after reservation"
-        self._journal.record(f.DayZeroPlanned(day_zero=day_zero, **system(why)))
         return True
+
+    async def _reserve_for_cycle(self, cycle: str, count: int, last_infusion_on: date) -> bool:
+        return await self._reserve_units(cycle, self._unit_request(count, last_infusion_on))
+
+    async def _count_units(self, count: int, last_infusion_on: date) -> int:
+        fitting: FittingUnits = await workflow.execute_local_activity(
+            names.COUNT_UNITS,
+            self._unit_request(count, last_infusion_on),
+            result_type=FittingUnits,
+            start_to_close_timeout=policies.PUBLISH_START_TO_CLOSE,
+            retry_policy=policies.DATABASE_RETRY,
+            local_retry_threshold=policies.PUBLISH_LOCAL_RETRY_THRESHOLD,
+        )
+        return fitting.count
+
+    async def _lowest_toxic_level(self) -> int | None:
+        if self._state.slot is None:
+            return None
+        question = m.ToxicityQuestion(
+            study=self._state.study, arm=self._rules.arm(self._state.slot.arm), escalation=self._rules.escalation
+        )
+        found: m.ToxicLevel = await workflow.execute_local_activity(
+            names.LOWEST_TOXIC_LEVEL,
+            question,
+            result_type=m.ToxicLevel,
+            start_to_close_timeout=policies.PUBLISH_START_TO_CLOSE,
+            retry_policy=policies.DATABASE_RETRY,
+            local_retry_threshold=policies.PUBLISH_LOCAL_RETRY_THRESHOLD,
+        )
+        return found.level
 
     def _earliest_day_zero(self) -> date:
         rule = self._rules.lymphodepletion
@@ -258,11 +341,14 @@ class ParticipantWorkflow:
             return
         starts = self._day(rule.days[0])
         closes = starts + timedelta(days=rule.window_after_days + 1)
-        if not self._state.lymphodepletion_on and not await self._cleared("lymphodepletion", starts, closes):
-            held = f"held ({', '.join(self._state.holds)})" if self._state.on_hold() else "the criteria were not met"
-            raise ScheduleEndedError(Disposition.NOT_TREATED, f"lymphodepletion could not start in time: {held}")
+        if not self._may_deplete_already() and not await self._may_deplete(starts, closes):
+            raise ScheduleEndedError(
+                Disposition.NOT_TREATED, f"lymphodepletion could not start in time: {self._why_not_depleted()}"
+            )
         for number, offset in enumerate(rule.days, start=1):
             step = f"lymphodepletion-{number}"
+            if step in self._state.skipped:
+                continue
             await self._until(self._day(offset))
             title = f"Give lymphodepletion day {number}"
             detail = {
@@ -280,81 +366,112 @@ class ParticipantWorkflow:
                     self._state.lymphodepletion_on[0] - timedelta(days=offset), "lymphodepletion started on another day"
                 )
 
+    def _may_deplete_already(self) -> bool:
+        # Where the workflow has continued as new between the check and the day of lymphodepletion.
+        checked = self._has_passed_check("lymphodepletion") and self._response.baseline_is_fresh()
+        return bool(self._state.lymphodepletion_on) or checked
+
+    async def _may_deplete(self, starts: datetime, closes: datetime) -> bool:
+        # A check that is repeated takes days: the baseline may have become too old meanwhile.
+        while await self._response.has_baseline(closes):
+            if not await self._cleared("lymphodepletion", starts, closes):
+                return False
+            if self._response.baseline_is_fresh():
+                return True
+        return False
+
+    def _why_not_depleted(self) -> str:
+        if self._state.on_hold():
+            return f"held ({', '.join(self._state.holds)})"
+        return "the criteria were not met" if self._response.baseline_is_fresh() else "no recent tumour assessment"
+
     async def _infuse(self) -> None:
         for number, offset in enumerate(self._rules.infusions.days, start=1):
             step = f"infusion-{number}"
             if step in self._state.infusion_steps or step in self._state.skipped:
                 continue
-            if self._treatment_is_over():
+            if treatment_is_over(self._state, step):
                 self._skip(step, "treatment has stopped")
                 continue
             await self._infusion(number, step, self._day(offset))
-        if self._state.units:
+        # Once a further cycle has begun, the units are that cycle's.
+        if self._state.units and not self._state.cycles:
             await self._return_product("no further infusion is planned")
 
     async def _infusion(self, number: int, step: str, planned: datetime) -> None:
         # A window includes its last day.
         closes = planned + timedelta(days=self._rules.infusions.window_after_days + 1)
         await self._until(planned)
-        while now() < closes and not self._treatment_is_over():
-            if not await self._cleared(step, planned, closes):
+        while now() < closes and not treatment_is_over(self._state, step):
+            # Its task is open already where the workflow has continued as new: then the check was passed before.
+            if not self._is_open(step) and not await self._cleared(step, planned, closes):
                 break
             if not self._must_not_infuse() and await self._give(number, step, closes):
                 return
-        if number == 1:
+        if step == FIRST_INFUSION:
             raise ScheduleEndedError(Disposition.NOT_TREATED, "the first infusion could not be given within its window")
         over = (
             "treatment has stopped"
-            if self._treatment_is_over()
+            if treatment_is_over(self._state, step)
             else "the infusion could not be given within its window"
         )
         self._skip(step, over)
-
-    def _treatment_is_over(self) -> bool:
-        return self._state.treatment_stopped or self._state.dlt is not None
 
     async def _give(self, number: int, step: str, closes: datetime) -> bool:
         slot = self._state.slot
         if slot is None or not self._state.units:
             return False
         detail = {"unit": self._state.units[0], "million_cells": f"{slot.million_cells:g}"}
-        task = self._open(TaskKind.INFUSION, step, f"Infuse CAR-NK dose {number}", expires_at=closes, detail=detail)
+        title = f"Infuse CAR-NK dose {number}" + cycle_in_words(step)
+        task = self._open(TaskKind.INFUSION, step, title, expires_at=closes, detail=detail)
         await self._wait(lambda: task.id in self._state.closed or self._must_not_infuse())
         if task.id not in self._state.closed:
-            self._cancel(
-                task, "an infusion may not start now: " + (", ".join(self._state.holds) or "treatment has stopped")
-            )
+            self._cancel(task, f"an infusion may not start now: {self._hindrance()}")
             return False
         if self._state.closed[task.id] is not TaskEnd.ANSWERED:
             return False
-        await self._infused(number, self._state.infusions[-1])
+        await self._infused(number, step, self._state.infusions[-1])
         return True
 
-    async def _infused(self, number: int, infusion: InfusionGiven) -> None:
+    async def _infused(self, number: int, step: str, infusion: InfusionGiven) -> None:
         given_on = infusion.started_at.date()
-        if number == 1:
+        if step == FIRST_INFUSION:
             self._move_day_zero(given_on, "the first infusion is day 0")
             await self._tell_arm("report_first_dose", m.FirstDose(subject=self._state.subject, infused_on=given_on))
-        if number in self._rules.cytokine.after_infusions:
+        if self._rules.cytokine.rules is not None:
+            self._courses.tend()
+        elif number in self._rules.cytokine.after_infusions:
             rule = self._rules.cytokine
-            closes = _start_of(given_on) + timedelta(days=rule.window_days + 1)
+            closes = start_of(given_on) + timedelta(days=rule.window_days + 1)
             detail = {"agent": rule.agent, "million_units_per_m2": f"{rule.million_units_per_m2:g}"}
             self._open_once(
                 TaskKind.CYTOKINE_COURSE,
-                f"cytokine-course-{number}",
-                "Give the cytokine course",
+                course_step(step),
+                course_title(step),
                 expires_at=closes,
                 detail=detail,
             )
 
     def _must_not_infuse(self) -> bool:
-        return self._state.on_hold() or self._state.dlt is DltStatus.DLT
+        return self._is_held() or self._state.treatment_stopped or self._state.dlt is DltStatus.DLT
+
+    def _is_held(self) -> bool:
+        """Whether an infusion has to wait: for a hold, or for a possible DLT that nobody has judged."""
+        return self._state.on_hold() or bool(open_events(self._state))
+
+    def _hindrance(self) -> str:
+        undecided = ", ".join(open_events(self._state))
+        awaited = f"{undecided} may be dose-limiting" if undecided else "treatment has stopped"
+        return ", ".join(self._state.holds) or awaited
 
     async def _cleared(self, step: str, planned: datetime, closes: datetime) -> bool:
         """Re-check the treatment criteria, again and again while the window lasts; wait while on hold."""
+        if self._marks.recheck_at is not None:
+            await self._until(self._marks.recheck_at)
+            self._mark(recheck_at=None)
         attempt = 1 + sum(step_of(task_id).startswith(f"treatment-check-{step}.") for task_id in self._state.closed)
-        while now() < closes and not self._treatment_is_over():
-            if self._state.on_hold() and not await self._wait(lambda: not self._state.on_hold(), closes):
+        while now() < closes and not treatment_is_over(self._state, step):
+            if self._is_held() and not await self._wait(lambda: not self._is_held(), closes):
                 return False
             due = max(planned, now() + timedelta(days=1))
             check = f"treatment-check-{step}.{attempt}"
@@ -365,21 +482,32 @@ class ParticipantWorkflow:
             if self._state.last_check_go:
                 return True
             attempt += 1
-            await self._until(min(closes, now() + timedelta(days=self._rules.treatment_criteria.recheck_after_days)))
+            again = now() + timedelta(days=self._rules.treatment_criteria.recheck_after_days)
+            self._mark(recheck_at=min(closes, again))
+            await self._until(min(closes, again))
+            self._mark(recheck_at=None)
         return False
 
     async def _follow_up(self) -> None:
         for visit in self._rules.visits:
             if self._ended(visit.id) or visit.id in self._state.skipped:
                 continue
+            if (over := self._response.not_asked(visit)) is not None:
+                self._skip(visit.id, over)
+                continue
             opens = self._day(visit.day - visit.window_before_days)
             closes = self._day(visit.day + visit.window_after_days + 1)
-            await self._until(opens)
+            await self._cycles.until_visit(opens, closes)
             kind, due = TaskKind(visit.kind.value), self._day(visit.day + 1)
             if not await self._ask(
-                kind, visit.id, f"Visit {visit.id} (day {visit.day})", due_at=due, expires_at=closes
+                kind,
+                visit.id,
+                f"Visit {visit.id} (day {visit.day})",
+                due_at=due,
+                expires_at=closes + timedelta(days=visit.late_days),
             ):
                 self._skip(visit.id, "the visit's window closed without an answer")
+                self._response.missed(visit)
             if self._ends_dlt_window(visit) and self._state.dlt is None:
                 await self._judge_dlt(window_complete=self._ended(visit.id) is TaskEnd.ANSWERED)
             await self._continue_as_new_if_due()
@@ -388,17 +516,31 @@ class ParticipantWorkflow:
         return visit.kind is VisitKind.SAFETY and visit.day >= self._rules.dlt.window_days
 
     async def _end(self, disposition: Disposition, reason: str) -> m.ParticipantResult:
-        """Compensate: open tasks close, units return to the bank, the arm is told; then the named final state."""
+        """
+        Compensate: open tasks close, units return to the bank, the arm is told; then the named final state.
+
+        What is owed of an adverse event outlives the participation: reports to the sponsor and the authority, queries,
+        and the judgement of a possible DLT. Their tasks stay open, and the final state waits until all are answered,
+        or no longer asked for; an escalated one stays on the worklist. Meanwhile events can be reported and amended.
+        """
+        resumed = self._marks.ending is not None
+        self._mark(ending=disposition, ending_reason=reason)
         for task in list(self._state.tasks.values()):
-            self._cancel(task, reason)
+            if task.kind not in OUTLIVES_PARTICIPATION:
+                self._cancel(task, reason)
         if self._state.units:
             await self._return_product(reason)
+        await self._report_response(over=True)
         if self._state.slot is not None and self._state.dlt is None:
-            await self._judge_dlt(window_complete=False)
-        elif self._state.assignment is not None and self._state.slot is None:
+            await self._wait(lambda: not open_events(self._state), ending=True)
+            if self._state.dlt is None:
+                await self._judge_dlt(window_complete=self._window_is_complete())
+        elif self._state.assignment is not None and self._state.slot is None and not resumed:
             await self._tell_arm(
                 "take_slot_back", m.SlotBack(subject=self._state.subject, occurred_on=now().date(), why=reason)
             )
+        await self._wait(lambda: not self._owes_reports(), ending=True)
+        self._safety.tell()
         self._journal.record(f.ParticipationEnded(disposition=disposition, **system(reason)))
         await self._journal.publish()
         done = m.SubjectDone(subject=self._state.subject, disposition=disposition, reason=reason)
@@ -418,10 +560,12 @@ class ParticipantWorkflow:
             )
 
     def _screening_closes(self) -> datetime:
-        return _start_of(self._state.consent_signed_on) + timedelta(days=self._rules.screening_window_days + 1)
+        return start_of(self._state.consent_signed_on) + timedelta(days=self._rules.screening_window_days + 1)
 
     async def _judge_dlt(self, *, window_complete: bool) -> None:
         judged = judge_dlt(self._rules.dlt, len(self._rules.infusions.days), self._state, window_complete)
+        if judged is None and open_events(self._state):
+            return  # the adjudication decides
         if judged is None:
             undone = (
                 "the safety follow-up of the DLT window was not completed"
@@ -431,8 +575,30 @@ class ParticipantWorkflow:
             judged = DltStatus.NOT_EVALUABLE, undone
         status, why = judged
         self._journal.record(f.DltJudged(status=status, **system(why)))
-        outcome = m.Outcome(subject=self._state.subject, status=status, occurred_on=now().date(), why=why)
+        summary = None if self._rules.dlt.definition is None else summary_of(self._rules, self._state)
+        outcome = m.Outcome(
+            subject=self._state.subject, status=status, occurred_on=now().date(), why=why, summary=summary
+        )
         await self._tell_arm("report_outcome", outcome)
+
+    async def _judge_dlt_if_decided(self) -> None:
+        """Judge at once what an event or its adjudication has decided, also after the outcome was told."""
+        if self._state.slot is None or self._state.dlt is DltStatus.DLT:
+            return
+        if self._rules.dlt.definition is not None and self._state.dlt is None and self._window_is_over():
+            await self._judge_dlt(window_complete=self._window_is_complete())
+            return
+        judged = judge_dlt(self._rules.dlt, len(self._rules.infusions.days), self._state, window_complete=False)
+        if judged is not None and judged[0] is DltStatus.DLT:
+            await self._judge_dlt(window_complete=False)
+
+    def _window_is_over(self) -> bool:
+        last = [visit.id for visit in self._rules.visits if self._ends_dlt_window(visit)]
+        return any(self._ended(visit) is not None or visit in self._state.skipped for visit in last)
+
+    def _window_is_complete(self) -> bool:
+        last = [visit.id for visit in self._rules.visits if self._ends_dlt_window(visit)]
+        return any(self._ended(visit) is TaskEnd.ANSWERED for visit in last)
 
     async def _return_slot(self, why: str) -> None:
         await self._tell_arm(
@@ -478,24 +644,41 @@ class ParticipantWorkflow:
     def _day(self, offset: int) -> datetime:
         if self._state.day_zero is None:
             raise ApplicationError("day 0 is not planned yet", type="NotReady")
-        return _start_of(self._state.day_zero + timedelta(days=offset))
+        return start_of(self._state.day_zero + timedelta(days=offset))
 
-    async def _continue_as_new_if_due(self) -> None:
+    async def _continue_as_new_if_due(self, done: Callable[[], bool] | None = None) -> None:
+        """
+        Go on in a new run, if the history has grown long enough; not when what is awaited came true meanwhile.
+
+        So what follows an answer is always done in the run that took it, and the next run enters the schedule again
+        where this one waited.
+        """
         if not workflow.info().is_continue_as_new_suggested():
             return
-        while self._journal.unpublished or self._news.waiting or not workflow.all_handlers_finished():
+        while self._has_unfinished_business():
             await workflow.wait_condition(workflow.all_handlers_finished)
+            self._safety.tell()
             await self._journal.publish_before_leaving()
             await self._news.finish()
+        if done is not None and (done() or (self._state.end is not None and self._marks.ending is None)):
+            return
         workflow.continue_as_new(
             self._start.model_copy(
                 update={
                     "state": self._state,
                     "sequence": self._journal.sequence,
                     "stagger_reported": self._stagger_reported,
+                    "marks": self._marks,
                 }
             )
         )
+
+    def _has_unfinished_business(self) -> bool:
+        own = self._journal.unpublished or self._news.waiting or self._safety.untold
+        return own or not workflow.all_handlers_finished()
+
+    def _mark(self, **marks: object) -> None:
+        self._marks = self._marks.model_copy(update=marks)
 
     # ------------------------------------------------------------------ asking and waiting
 
@@ -508,6 +691,7 @@ class ParticipantWorkflow:
         due_at: datetime | None = None,
         expires_at: datetime | None = None,
         detail: dict[str, str] | None = None,
+        why: str | None = None,
     ) -> Task:
         for task in self._state.tasks.values():
             if task.step == step:
@@ -524,8 +708,11 @@ class ParticipantWorkflow:
             expires_at=expires_at,
             detail=detail,
         )
-        self._journal.record(f.TaskOpened(task=task, **system(f"schedule of activities: {step}")))
+        self._journal.record(f.TaskOpened(task=task, **system(why or f"schedule of activities: {step}")))
         return task
+
+    def _open_asked(self, ask: Ask) -> Task:
+        return self._open(ask.kind, ask.step, ask.title, due_at=ask.due_at, detail=ask.detail, why=ask.why)
 
     def _open_once(
         self,
@@ -558,38 +745,60 @@ class ParticipantWorkflow:
     def _ended(self, step: str) -> TaskEnd | None:
         return next((end for task_id, end in self._state.closed.items() if step_of(task_id) == step), None)
 
+    def _answered(self, prefix: str) -> int:
+        steps = [step_of(task_id) for task_id, end in self._state.closed.items() if end is TaskEnd.ANSWERED]
+        return sum(step.startswith(prefix) for step in steps)
+
+    def _is_open(self, step: str) -> bool:
+        return any(task.step == step for task in self._state.tasks.values())
+
+    def _has_passed_check(self, step: str) -> bool:
+        checks_of_step = f"treatment-check-{step}."
+        asked_again = any(task.step.startswith(checks_of_step) for task in self._state.tasks.values())
+        return bool(self._state.last_check_go) and self._answered(checks_of_step) > 0 and not asked_again
+
     def _cancel(self, task: Task, why: str) -> None:
         self._journal.record(f.TaskClosed(task_id=task.id, end=TaskEnd.CANCELLED, **system(why)))
 
     async def _until(self, moment: datetime) -> None:
         await self._wait(lambda: False, moment)
 
-    async def _wait(self, done: Callable[[], bool], until: datetime | None = None) -> bool:
+    async def _wait(self, done: Callable[[], bool], until: datetime | None = None, *, ending: bool = False) -> bool:
         """
         Wait until `done` or the moment `until`; return whether it was `done`.
 
         The only place where the schedule waits: facts are published before it, deadlines of open tasks are kept
-        meanwhile, and an end of participation leaves it at once.
+        meanwhile, and an end of participation leaves it at once, unless that end is what it waits in.
         """
         while True:
-            self._leave_if_ended()
-            await self._report_stagger_if_due()
+            if not ending:
+                self._leave_if_ended()
+                await self._report_stagger_if_due()
+                await self._report_response(over=False)
+            await self._safety.look()
             for fact in passed_deadlines(self._state.tasks.values(), now()):
                 self._journal.record(fact)
+            if not ending:
+                self._courses.tend()
             finished = done()
             if finished or (until is not None and now() >= until):
                 return finished
-            wake = min(
-                (moment for moment in (until, next_deadline(self._state.tasks.values()), self._stagger_at()) if moment),
-                default=None,
-            )
+            self._safety.tell()
+            wake = self._next_wake(until, ending=ending)
             await self._journal.publish(wake)
             self._news.start()
-            await self._pause(done, wake)
+            if self._start.revision >= NUMBERED:
+                await self._continue_as_new_if_due(done)
+            await self._pause(done, wake, ending=ending)
 
-    async def _pause(self, done: Callable[[], bool], wake: datetime | None) -> None:
+    def _next_wake(self, until: datetime | None, *, ending: bool) -> datetime | None:
+        schedule = () if ending else (self._stagger_at(), self._courses.judge_at)
+        moments = (until, next_deadline(self._state.tasks.values()), self._safety.next_at(), *schedule)
+        return min((moment for moment in moments if moment), default=None)
+
+    async def _pause(self, done: Callable[[], bool], wake: datetime | None, *, ending: bool) -> None:
         def stirred() -> bool:
-            return done() or self._journal.unpublished or self._state.end is not None
+            return done() or self._journal.unpublished or (self._state.end is not None and not ending)
 
         if stirred():
             return
@@ -602,7 +811,14 @@ class ParticipantWorkflow:
 
     def _leave_if_ended(self) -> None:
         if self._state.end is not None:
-            raise ScheduleEndedError(DISPOSITIONS[self._state.end], self._end_reason)
+            raise ScheduleEndedError(folds.DISPOSITIONS[self._state.end], self._end_reason)
+
+    def _leave_if_ending(self) -> None:
+        if self._marks.ending is not None:
+            raise ScheduleEndedError(self._marks.ending, self._marks.ending_reason)
+
+    def _owes_reports(self) -> bool:
+        return any(task.kind in OUTLIVES_PARTICIPATION for task in self._state.tasks.values())
 
     @property
     def _end_reason(self) -> str:
@@ -644,23 +860,42 @@ class ParticipantWorkflow:
         self._stagger_reported = True
         await self._tell_arm("clear_stagger", m.StaggerDone(subject=self._state.subject, observed_until=now().date()))
 
+    async def _report_response(self, *, over: bool) -> None:
+        slot, assignment = self._state.slot, self._state.assignment
+        if slot is None or assignment is None or slot.phase == 1:
+            return
+        told = response_outcome(self._rules.visits, self._state, over=over)
+        if told is None or told[0] == self._marks.response_told:
+            return
+        outcome, why = told
+        self._mark(response_told=outcome)
+        report = m.ResponseReport(
+            subject=self._state.subject,
+            target=assignment.target,
+            outcome=outcome,
+            occurred_on=now().date(),
+            why=why,
+        )
+        await self._tell_arm("report_response", report)
+
     @workflow.signal
     def grant_slot(self, grant: m.SlotGrant) -> None:
         """The arm gives a slot; one that comes after the end of participation goes back by compensation."""
         if self._state.slot is None and self._state.assignment is not None:
+            self._mark(slot_asked=False)
             self._journal.record(f.SlotGranted(slot=grant.slot, **system(grant.why)))
 
     @workflow.signal
     def refuse_slot(self, refusal: m.ArmRefusal) -> None:
         """The arm gives out no more slots."""
         if self._state.assignment is not None and self._state.slot is None:
+            self._mark(slot_asked=False)
             self._journal.record(f.ArmRefused(arm=refusal.arm, **system(refusal.why)))
 
     @workflow.signal
     def change_hold(self, change: m.HoldChange) -> None:
         """A hold of the arm or the study was placed or lifted."""
-        make = f.HoldPlaced if change.held else f.HoldLifted
-        self._journal.record(make(scope=change.scope, **system(f"{change.who}: {change.why}")))
+        self._journal.record(hold_fact(change))
 
     # ------------------------------------------------------------------ what people send
 
@@ -668,20 +903,26 @@ class ParticipantWorkflow:
     async def answer_task(self, command: AnswerTask) -> Accepted:
         """Answer an open task."""
         envelope = command.envelope
-        problem = checks.ended(self._state) or checks.refused_answer(self._rules, self._state, command)
+        problem = checks.ended_for_answer(self._state, command) or checks.refused_answer(
+            self._rules, self._state, command
+        )
         if problem is not None:
             raise self._journal.refuse(envelope, "answer_task", problem)
-        step = self._state.tasks[command.task_id].step
+        task = self._state.tasks[command.task_id]
+        step = task.step
         accepted = self._journal.record(
             f.TaskAnswered(task_id=command.task_id, answer=command.answer, **person(envelope, f"answer to {step}"))
         )
         if isinstance(command.answer, TreatmentCheck):
             self._judge_treatment(step, command.answer)
+        if isinstance(command.answer, ImagingDone):
+            self._response.told(step, command.answer)
+        await self._safety.answered(task, command.answer)
         return accepted
 
     @answer_task.validator
     def _check_answer(self, command: AnswerTask) -> None:
-        if self._state.end is None and self._state.disposition is None:
+        if checks.ended_for_answer(self._state, command) is None:
             problem = checks.malformed_answer(self._rules, self._state, command, workflow.now())
             if problem is not None:
                 raise problem_error(problem)
@@ -706,6 +947,8 @@ class ParticipantWorkflow:
         problem = over or checks.wrong_site_role(self._state, command.envelope)
         if problem is not None:
             raise self._journal.refuse(command.envelope, "report_adverse_event", problem)
+        if self._start.revision >= NUMBERED:
+            return await self._safety.report(command)
         event = command.event
         accepted = self._journal.record(
             f.AdverseEventReported(event=event, **person(command.envelope, f"{event.term}, grade {event.grade}"))
@@ -719,6 +962,24 @@ class ParticipantWorkflow:
     @report_adverse_event.validator
     def _check_adverse_event(self, command: ReportAdverseEvent) -> None:
         problem = checks.malformed_adverse_event(self._state, command, workflow.now())
+        if problem is not None:
+            raise problem_error(problem)
+
+    @workflow.update
+    async def amend_adverse_event(self, command: AmendAdverseEvent) -> Accepted:
+        """Replace an adverse event by a new version; of two at the same moment the second is refused."""
+        problem = (
+            (checks.ended(self._state) if self._state.disposition is not None else None)
+            or checks.wrong_site_role(self._state, command.envelope)
+            or self._safety.refused(command)
+        )
+        if problem is not None:
+            raise self._journal.refuse(command.envelope, "amend_adverse_event", problem)
+        return await self._safety.amend(command)
+
+    @amend_adverse_event.validator
+    def _check_amendment(self, command: AmendAdverseEvent) -> None:
+        problem = checks.malformed_amendment(self._state, command, workflow.now())
         if problem is not None:
             raise problem_error(problem)
 
@@ -744,7 +1005,3 @@ class ParticipantWorkflow:
     def state(self) -> ParticipantState:
         """Return the participant's state."""
         return self._state
-
-
-def _start_of(day: date) -> datetime:
-    return datetime.combine(day, time(), tzinfo=UTC)

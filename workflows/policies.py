@@ -18,3 +18,6 @@ ACTIVITY_START_TO_CLOSE = timedelta(seconds=30)
 PUBLISH_START_TO_CLOSE = timedelta(seconds=5)
 PUBLISH_LOCAL_RETRY_THRESHOLD = timedelta(seconds=2)
 """Longer back-offs become durable timers, so that an outage does not hold a workflow task open."""
+
+RECEIVERS_AT_ONCE = 500
+"""How many workflows are signalled at the same time: a quarter of what the server lets one workflow have under way."""

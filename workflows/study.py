@@ -8,11 +8,14 @@ from temporalio.workflow import ParentClosePolicy
 with workflow.unsafe.imports_passed_through():
     from decisions import answers as checks
     from decisions import study as folds
+    from decisions.arm_expansion import target_key
+    from decisions.holds import hold_sha256
+    from decisions.signatures import unknown_meaning, unsigned
     from schemas import facts as f
     from schemas import messages as m
     from schemas import names
     from schemas.base import Role
-    from schemas.commands import Accepted, Enroll, Envelope, Hold, LiftHold, StartStudy
+    from schemas.commands import Accepted, ChangeDelegation, Enroll, Envelope, Hold, LiftHold, StartStudy
     from schemas.problem import Problem, ProblemType
     from schemas.protocol import Arm, Protocol, ProtocolReference
     from schemas.states import StudyState
@@ -21,8 +24,11 @@ with workflow.unsafe.imports_passed_through():
     from workflows.journal import Journal, person, problem_error, system
     from workflows.logs import workflow_log
     from workflows.outbound import News
+    from workflows.study_stopping import StudyStopping
 
 STUDY = "study"
+TOGETHER = "signals-together"
+"""The patch from which on signals go to many at once."""
 
 
 @workflow.defn(name="StudyWorkflow")
@@ -43,7 +49,8 @@ class StudyWorkflow:
             sequence=continued.sequence if continued else 0,
         )
         self._log = workflow_log(start.study, start.study)
-        self._news = News()
+        self._news = News(together=lambda: workflow.patched(TOGETHER))
+        self._stopping = StudyStopping(start.protocol.stopping, STUDY, self._journal, self._news)
         self._enrolling: set[str] = set()
         self._ready = continued is not None
         if continued is None:
@@ -86,6 +93,11 @@ class StudyWorkflow:
                 dlt=self._protocol.dlt,
                 decision_task=self._protocol.tasks[TaskKind.COMMITTEE_DECISION.value],
                 protocol=self._reference,
+                revision=m.ARM_REVISION,
+                planned_infusions=len(self._protocol.infusions.days),
+                stopping=self._protocol.stopping,
+                expansion=self._protocol.expansion,
+                signatures=self._protocol.signatures,
             ),
             id=names.arm_id(self._state.study, arm.id),
             parent_close_policy=ParentClosePolicy.ABANDON,
@@ -207,6 +219,17 @@ class StudyWorkflow:
     @lift_hold.validator
     def _check_lift(self, command: LiftHold) -> None:
         self._check_scope(command.envelope, command.arm)
+        rules = self._protocol.signatures
+        problem = None if rules is None else unknown_meaning(rules.lift_hold_meanings, command.envelope)
+        if problem is not None:
+            raise problem_error(problem)
+
+    def _unsigned(self, envelope: Envelope, scope: str) -> Problem | None:
+        record = self._state.hold_records.get(scope)
+        if self._protocol.signatures is None or record is None:
+            return None
+        delegated = [person for person, roles in self._state.delegations.items() if envelope.role in roles]
+        return unsigned(envelope, delegated, hold_sha256(record), f"the hold on {scope}")
 
     def _check_scope(self, envelope: Envelope, arm: str | None) -> None:
         problem = checks.future_time("envelope.time", envelope.time, workflow.now()) or checks.missing_reason(envelope)
@@ -224,12 +247,21 @@ class StudyWorkflow:
     async def _change_hold(self, command: Hold | LiftHold, *, held: bool) -> Accepted:
         await workflow.wait_condition(lambda: self._ready)
         envelope, scope = command.envelope, command.arm or STUDY
-        problem = self._hold_problem(envelope)
+        problem = self._hold_problem(envelope) or (None if held else self._unsigned(envelope, scope))
         if problem is not None:
             raise self._journal.refuse(envelope, "hold" if held else "lift_hold", problem)
-        make = f.HoldPlaced if held else f.HoldLifted
-        accepted = self._journal.record(make(scope=scope, **person(envelope, "hold")))
-        change = m.HoldChange(scope=scope, held=held, who=envelope.person, why=envelope.reason or "")
+        if held:
+            accepted = self._journal.record(f.HoldPlaced(scope=scope, **person(envelope, "hold")))
+        else:
+            signature = None if self._protocol.signatures is None else envelope.signature
+            accepted = self._journal.record(f.HoldLifted(scope=scope, signature=signature, **person(envelope, "hold")))
+        change = m.HoldChange(
+            scope=scope,
+            held=held,
+            who=envelope.person,
+            why=envelope.reason or "",
+            fired=None if held else self._stopping.known_findings(command.arm),
+        )
         for arm in [command.arm] if command.arm else list(self._state.arms):
             self._news.add(names.arm_id(self._state.study, arm), "change_hold", change)
         if command.arm is None:
@@ -241,6 +273,42 @@ class StudyWorkflow:
         if envelope.role in (Role.OPERATIONS, Role.COMMITTEE):
             return None
         return checks.wrong_role("envelope.role", envelope.role, Role.OPERATIONS)
+
+    # ------------------------------------------------------------------ delegation
+
+    @workflow.update
+    async def change_delegation(self, command: ChangeDelegation) -> Accepted:
+        """Delegate a role to a person, or take it back; the arms learn who may sign for the committee."""
+        await workflow.wait_condition(lambda: self._ready)
+        envelope = command.envelope
+        problem = checks.wrong_role("envelope.role", envelope.role, Role.OPERATIONS)
+        if problem is not None:
+            raise self._journal.refuse(envelope, "change_delegation", problem)
+        accepted = self._journal.record(
+            f.DelegationChanged(
+                person=command.person,
+                delegated_role=command.role,
+                delegated=command.delegated,
+                **person(envelope, "delegation"),
+            )
+        )
+        change = m.DelegationChange(
+            person=command.person,
+            role=command.role,
+            delegated=command.delegated,
+            who=envelope.person,
+            why=envelope.reason or "",
+        )
+        for arm in self._state.arms:
+            self._news.add(names.arm_id(self._state.study, arm), "change_delegation", change)
+        return accepted
+
+    @change_delegation.validator
+    def _check_delegation(self, command: ChangeDelegation) -> None:
+        envelope = command.envelope
+        problem = checks.future_time("envelope.time", envelope.time, workflow.now()) or checks.missing_reason(envelope)
+        if problem is not None:
+            raise problem_error(problem)
 
     # ------------------------------------------------------------------ news
 
@@ -259,9 +327,29 @@ class StudyWorkflow:
                 action=news.action,
                 level=news.level,
                 rp2d_level=news.rp2d_level,
+                phase=news.phase,
                 **system(f"{news.who}: {news.why}"),
             )
         )
+
+    @workflow.signal
+    def report_safety(self, report: m.SafetyReport) -> None:
+        """What is known of a participant whom a stopping rule may count."""
+        self._stopping.told(report)
+
+    @workflow.signal
+    def report_stopping(self, news: m.StoppingNews) -> None:
+        """A stopping rule of an arm fired, and the arm holds already."""
+        self._stopping.fired_in_arm(news)
+
+    @workflow.signal
+    def report_expansion_news(self, news: m.ExpansionNews) -> None:
+        """The two-stage rule came to something for a target of an arm."""
+        why = system(f"{target_key(news.verdict.target)}: {news.verdict.why}")
+        self._journal.record(f.ExpansionJudged(verdict=news.verdict, decided=news.decided, arm=news.arm, **why))
+        if news.closed:
+            why = system("every target of the expansion is decided")
+            self._journal.record(f.ArmClosed(rp2d_level=news.rp2d_level, arm=news.arm, **why))
 
     @workflow.query
     def state(self) -> StudyState:

@@ -107,7 +107,9 @@ KNOWN = {
 
 def refusal(field: str, value: str, rule: str, expected: str) -> Problem:
     """Make the expected problem."""
-    return Problem(type=ProblemType.INVALID_INPUT, field=field, value=value, rule=rule, expected=expected)
+    kinds = {"event_id": ProblemType.UNKNOWN_EVENT, "version": ProblemType.VERSION_CHANGED}
+    kind = kinds.get(field, ProblemType.INVALID_INPUT)
+    return Problem(type=kind, field=field, value=value, rule=rule, expected=expected)
 
 
 @pytest.mark.parametrize(
@@ -126,13 +128,13 @@ def refusal(field: str, value: str, rule: str, expected: str) -> Problem:
             "AE-001",
             1,
             amended(grade=4),
-            refusal("expected_version", "1", "AE-001 is at version 2", "2, after reading what it says now"),
+            refusal("version", "1", "AE-001 is at version 2", "2, after reading what it says now"),
         ),
         (
             "AE-001",
             3,
             amended(grade=4),
-            refusal("expected_version", "3", "AE-001 is at version 2", "2, after reading what it says now"),
+            refusal("version", "3", "AE-001 is at version 2", "2, after reading what it says now"),
         ),
         (
             "AE-001",
@@ -144,7 +146,7 @@ def refusal(field: str, value: str, rule: str, expected: str) -> Problem:
             "AE-001",
             1,
             EVENT,
-            refusal("expected_version", "1", "AE-001 is at version 2", "2, after reading what it says now"),
+            refusal("version", "1", "AE-001 is at version 2", "2, after reading what it says now"),
         ),
     ],
 )
@@ -164,9 +166,7 @@ def test_the_second_of_two_amendments_at_the_same_moment_is_refused() -> None:
     problem = refused_amendment(known, "AE-001", 2, second)
 
     assert problem is not None
-    assert problem.message() == (
-        "expected_version = 2: AE-001 is at version 3; expected 3, after reading what it says now"
-    )
+    assert problem.message() == ("version = 2: AE-001 is at version 3; expected 3, after reading what it says now")
     assert refused_amendment(known, "AE-001", 3, second) is None
 
 

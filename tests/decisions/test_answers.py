@@ -46,7 +46,7 @@ from schemas.eligibility import Laboratory
 from schemas.outcome import Disposition, DltStatus
 from schemas.panel import Antigen, SampleType
 from schemas.problem import Problem, ProblemType
-from schemas.protocol import ProtocolReference
+from schemas.protocol import Protocol, ProtocolReference
 from schemas.states import ParticipantState, Slot
 from schemas.task import Task, TaskEnd, TaskKind
 from schemas.tumour import BaselineAssessment
@@ -59,6 +59,7 @@ from tests.decisions.makers import (
     make_report,
     make_sample,
 )
+from tests.decisions.recist_makers import target
 
 NOW = datetime(2026, 4, 15, 10, tzinfo=UTC)
 """At 10:00 UTC the 16th begins at UTC+14."""
@@ -115,10 +116,16 @@ def answered(answer: Answer, task_id: str = TASK_ID, sent: Envelope | None = Non
     return AnswerTask(envelope=sent or envelope(), task_id=task_id, answer=answer)
 
 
-def malformed(answer: Answer, state: ParticipantState | None = None, now: datetime = NOW) -> Problem | None:
+WITHOUT_RULES = PROTOCOL.model_copy(update={"cytokine": PROTOCOL.cytokine.model_copy(update={"rules": None})})
+"""The protocol with cytokines, and no rules of what holds or stops them."""
+
+
+def malformed(
+    answer: Answer, state: ParticipantState | None = None, now: datetime = NOW, protocol: Protocol = PROTOCOL
+) -> Problem | None:
     """Check an answer to a task of its own kind, or to the tasks of `state`."""
     state = state or participant(make_task(TaskKind(answer.kind)))
-    return malformed_answer(PROTOCOL, state, answered(answer), now)
+    return malformed_answer(protocol, state, answered(answer), now)
 
 
 def refused(answer: Answer, state: ParticipantState | None = None, **sent: object) -> Problem | None:
@@ -186,7 +193,9 @@ def dated_answers(day: date) -> dict[str, Answer]:
         "answer.administered_on": course(day),
         "answer.visited_on": SafetyVisit(visited_on=day),
         "answer.scanned_on": ImagingDone(scanned_on=day, response="SD"),
-        "answer.baseline.assessed_on": BaselineImaging(baseline=BaselineAssessment(assessed_on=day)),
+        "answer.baseline.assessed_on": BaselineImaging(
+            baseline=BaselineAssessment(assessed_on=day, targets=(target("T01", "30"),))
+        ),
         "answer.adjudicated_on": DltAdjudication(event_id="AE-001", dose_limiting=True, adjudicated_on=day),
         "answer.answered_on": GradeQueryAnswered(event_id="AE-001", grade=2, answered_on=day, explanation="read again"),
         "answer.decided_on": RetreatmentDecided(decided_on=day, accepted=True),
@@ -195,6 +204,7 @@ def dated_answers(day: date) -> dict[str, Answer]:
 
 
 FIELDS = list(dated_answers(TODAY))
+SINCE_CONSENT = ("answer.reported_on", "answer.assessed_on", "answer.baseline.assessed_on")
 DAYS = [field for field in FIELDS if not field.endswith("_at")]
 MOMENTS = [field for field in FIELDS if field.endswith("_at")]
 
@@ -232,9 +242,9 @@ def test_a_cytokine_course_may_say_that_nothing_was_given() -> None:
     assert malformed(course()) is None
 
 
-@pytest.mark.parametrize("field", ["answer.reported_on", "answer.assessed_on"])
+@pytest.mark.parametrize("field", SINCE_CONSENT)
 def test_a_screening_result_may_stem_from_any_day_since_consent(field: str) -> None:
-    """The panel and the form may be older than their task, and never older than the consent."""
+    """The panel, the form and the baseline may be older than their task, and never older than the consent."""
     before = date(2026, 2, 28)
 
     assert malformed(dated_answers(CONSENT)[field]) is None
@@ -252,9 +262,7 @@ def test_a_task_without_a_window_accepts_any_day_since_consent(field: str) -> No
     assert malformed(early, state) == too_early(field, "2026-02-28", "the consent", "2026-03-01")
 
 
-WINDOWED = [
-    field for field in FIELDS if field not in ("answer.reported_on", "answer.assessed_on", "answer.administered_on")
-]
+WINDOWED = [field for field in FIELDS if field not in (*SINCE_CONSENT, "answer.administered_on")]
 
 
 @pytest.mark.parametrize("field", WINDOWED)
@@ -289,11 +297,15 @@ def test_a_cytokine_course_follows_the_infusion() -> None:
     state = participant(make_task(TaskKind.CYTOKINE_COURSE), infusions=(given,))
     field = "answer.administered_on"
 
-    assert malformed(course(date(2026, 4, 12), date(2026, 4, 14)), state) is None
+    assert malformed(course(date(2026, 4, 12), date(2026, 4, 14)), state, protocol=WITHOUT_RULES) is None
     early = too_early(field, "2026-04-11", "the infusion", "2026-04-12")
-    assert malformed(course(date(2026, 4, 13), date(2026, 4, 11), date(2026, 4, 10)), state) == early
+    days = date(2026, 4, 13), date(2026, 4, 11), date(2026, 4, 10)
+    assert malformed(course(*days), state, protocol=WITHOUT_RULES) == early
+    # With rules it is refused on record, so the door lets it pass.
+    assert malformed(course(*days), state) is None
     late = in_future(field, "2026-04-17", "2026-04-15")
     assert malformed(course(date(2026, 4, 13), date(2026, 4, 17)), state) == late
+    assert malformed(course(date(2026, 4, 13), date(2026, 4, 17)), state, protocol=WITHOUT_RULES) == late
 
 
 def test_an_end_of_study_visit_is_dated_like_any_visit() -> None:
@@ -606,7 +618,91 @@ def test_a_hold_does_not_stop_what_is_no_infusion() -> None:
 )
 def test_a_cytokine_course_keeps_its_dose_and_number(answer: CytokineCourse, problem: Problem | None) -> None:
     """At most six administrations of at most 1 million units/m2; less is always allowed."""
-    assert refused(answer) == problem
+    state = participant(make_task(TaskKind.CYTOKINE_COURSE))
+
+    assert refused_answer(WITHOUT_RULES, state, answered(answer)) == problem
+
+
+def test_a_course_with_rules_is_judged_by_them() -> None:
+    """Where the protocol has rules, they say what is against a course (decisions.courses)."""
+    given = infusion(datetime(2026, 4, 12, 9, tzinfo=UTC))
+    state = participant(
+        make_task(TaskKind.CYTOKINE_COURSE, step="cytokine-course-1"),
+        infusions=(given,),
+        infusion_steps=("infusion-1",),
+    )
+
+    assert refused(course(date(2026, 4, 12), date(2026, 4, 14)), state) is None
+    problem = refused(course(date(2026, 4, 12), date(2026, 4, 13)), state)
+    assert problem is not None
+    assert problem.type is ProblemType.DOSE_OUT_OF_RULE
+
+
+# Assessments out of their window, and further cycles
+
+
+@pytest.mark.parametrize(
+    ("done", "earliest"),
+    [
+        ({}, date(2026, 3, 1)),
+        ({"infusions": (infusion(datetime(2026, 3, 12, 23, tzinfo=UTC)),)}, date(2026, 3, 12)),
+        ({"last_safety_visit_on": date(2026, 3, 30)}, date(2026, 3, 30)),
+        ({"imaging_on": {"imaging-week-8": date(2026, 4, 2)}}, date(2026, 4, 3)),
+    ],
+    ids=["consent", "infusion", "safety-visit", "scan"],
+)
+def test_a_scan_may_come_before_its_window_but_not_before_the_visit_before_it(
+    done: dict[str, Any], earliest: date
+) -> None:
+    """The task opens on 10 April; where the protocol allows a deviation, a scan of before counts too."""
+    state = participant(make_task(TaskKind.IMAGING, step="imaging-week-16"), **done)
+    before = earliest - timedelta(days=1)
+
+    assert malformed(ImagingDone(scanned_on=earliest, response="SD"), state) is None
+    what = "the visit before it, or the infusion"
+    expected = too_early("answer.scanned_on", before.isoformat(), what, earliest.isoformat())
+    assert malformed(ImagingDone(scanned_on=before, response="SD"), state) == expected
+
+
+@pytest.mark.parametrize(
+    ("accepted", "state", "kind"),
+    [
+        (True, {}, None),
+        (True, {"dlt": DltStatus.NO_DLT}, None),
+        (True, {"holds": ("study",)}, ProblemType.ON_HOLD),
+        (True, {"treatment_stopped": True}, ProblemType.DOSE_OUT_OF_RULE),
+        (True, {"dlt": DltStatus.DLT}, ProblemType.DOSE_OUT_OF_RULE),
+        (False, {"holds": ("study",), "treatment_stopped": True}, None),
+    ],
+)
+def test_no_cycle_is_accepted_while_held_or_after_treatment(
+    accepted: bool, state: dict[str, Any], kind: ProblemType | None
+) -> None:
+    """Declining is always possible."""
+    answer = RetreatmentDecided(decided_on=TODAY, accepted=accepted)
+    problem = refused(answer, participant(make_task(TaskKind.RETREATMENT), **state))
+
+    assert (None if problem is None else problem.type) is kind
+
+
+@pytest.mark.parametrize(
+    ("step", "state", "allowed"),
+    [
+        ("infusion-2", {}, True),
+        ("infusion-2", {"dlt": DltStatus.NO_DLT}, False),
+        ("cycle-1-infusion-1", {"dlt": DltStatus.NO_DLT}, True),
+        ("cycle-1-infusion-1", {"dlt": DltStatus.NOT_EVALUABLE}, True),
+        ("cycle-1-infusion-1", {"dlt": DltStatus.DLT}, False),
+        ("cycle-1-infusion-1", {"dlt": DltStatus.NO_DLT, "treatment_stopped": True}, False),
+    ],
+)
+def test_the_infusion_of_a_further_cycle_comes_after_the_window_s_judgement(
+    step: str, state: dict[str, Any], allowed: bool
+) -> None:
+    """The planned infusions end with it, a further cycle with a dose-limiting toxicity only."""
+    problem = refused(infusion(), participant(make_task(TaskKind.INFUSION, step=step), **state))
+
+    assert (problem is None) is allowed
 
 
 # Adverse events, ends, and what they share

@@ -9,12 +9,13 @@ from decisions.arm import apply_arm, open_arm
 from decisions.escalation import free_slots
 from schemas import facts as f
 from schemas.base import Role
-from schemas.commands import DecisionAction
+from schemas.commands import DecisionAction, Signature
 from schemas.outcome import DltStatus
 from schemas.panel import Antigen
 from schemas.problem import Problem, ProblemType
 from schemas.protocol import Arm, ArmKind, DoseLevel, Escalation
 from schemas.states import ArmState, ArmStatus, Recommendation, Slot, SlotState
+from schemas.summary import Finding, SafetySummary
 from schemas.task import Task, TaskEnd, TaskKind
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -399,3 +400,162 @@ def test_a_refusal_changes_nothing() -> None:
     state = told(given("CN01-001"))
 
     assert told(f.Refused(**COMMITTEE, command="decide", problem=problem), state=state) == state
+
+
+# The committee: what it is told, who signs, and what it reviews
+
+
+def summary(subject: str, follow_up_until: date = DAY) -> SafetySummary:
+    """Make what is told of a participant's safety."""
+    return SafetySummary(
+        subject=subject,
+        target=(Antigen.MESOTHELIN,),
+        cohort=1,
+        level=1,
+        million_cells=100,
+        follow_up_until=follow_up_until,
+    )
+
+
+def test_the_latest_summary_of_each_participant_is_kept() -> None:
+    """A later summary takes the earlier one's place; the counts stay as they are."""
+    later = summary("CN01-001", DAY + timedelta(days=7))
+    news = (summary("CN01-001"), summary("CN01-002"), later)
+
+    state = told(*(f.SafetyTold(**SYSTEM, summary=each) for each in news))
+
+    assert state == told().model_copy(update={"summaries": {"CN01-001": later, "CN01-002": summary("CN01-002")}})
+
+
+@pytest.mark.parametrize(
+    ("person", "role", "delegated", "signers"),
+    [
+        ("src-member", Role.COMMITTEE, True, ("src-chair", "src-member")),
+        ("src-chair", Role.COMMITTEE, True, ("src-chair",)),
+        ("src-chair", Role.COMMITTEE, False, ()),
+        ("src-chair", Role.OPERATIONS, False, ("src-chair",)),
+        ("operations-01", Role.OPERATIONS, True, ("src-chair",)),
+        ("src-member", Role.COMMITTEE, False, ("src-chair",)),
+    ],
+)
+def test_who_has_the_committee_s_role_signs(person: str, role: Role, delegated: bool, signers: tuple[str, ...]) -> None:
+    """Other roles are none of the arm's."""
+    chair = f.DelegationChanged(**SYSTEM, person="src-chair", delegated_role=Role.COMMITTEE, delegated=True)
+    change = f.DelegationChanged(**SYSTEM, person=person, delegated_role=role, delegated=delegated)
+
+    assert told(chair, change).signers == signers
+
+
+def found(cohort: int) -> Finding:
+    """Make a finding about a cohort's decision."""
+    return Finding(cohort=cohort, about="CN01-001 has a DLT", known_then="0 in 1", known_now="1 in 1")
+
+
+def reopen(cohort: int = 1) -> f.DecisionReopened:
+    """Make the reopening of a cohort's decision."""
+    return f.DecisionReopened(**SYSTEM, finding=found(cohort))
+
+
+def review(action: DecisionAction, level: int | None, signature: Signature | None = None) -> f.Decided:
+    """Make the committee's review in cohort 2, at level 2."""
+    return f.Decided(
+        **COMMITTEE, cohort=2, from_level=2, action=action, level=level, recommended=action, signature=signature
+    )
+
+
+ESCALATED = told(
+    given("CN01-001"),
+    dosed("CN01-001"),
+    outcome("CN01-001", DltStatus.NO_DLT),
+    f.Decided(
+        **COMMITTEE,
+        cohort=1,
+        from_level=1,
+        action=DecisionAction.ESCALATE,
+        level=2,
+        recommended=DecisionAction.ESCALATE,
+    ),
+    given("CN01-002", 2, 2),
+    given("CN01-003", 2, 2),
+    dosed("CN01-003"),
+    asked("CN01-004"),
+)
+
+
+def test_a_reopened_decision_is_due_for_review_and_stops_the_slots() -> None:
+    """The finding is kept; who has a slot undosed is noted; nobody gets a slot, though one is free."""
+    assert free_slots(RULES.model_copy(update={"stagger_days": 0}), ESCALATED) == 1
+
+    state = told(reopen(), reopen(), state=ESCALATED)
+
+    assert state == ESCALATED.model_copy(
+        update={
+            "reopened": (found(1), found(1)),
+            "review_due": True,
+            "reviewing": (1,),
+            "held_for_review": ("CN01-002",),
+        }
+    )
+    assert free_slots(RULES.model_copy(update={"stagger_days": 0}), state) == 0
+
+
+def test_a_review_that_goes_on_leaves_the_cohort_as_it_is() -> None:
+    """The decision is recorded as a review, with its signature; cohort, level, stagger and slots stay."""
+    signature = Signature(meaning="approval", signed_sha256="a" * 64)
+    before = told(reopen(), state=ESCALATED.model_copy(update={"stagger_cleared": True}))
+
+    after = told(review(DecisionAction.STAY, 2, signature), state=before)
+
+    assert after == before.model_copy(update={"decisions": after.decisions})
+    assert [(d.action, d.reviews, d.signature) for d in after.decisions] == [
+        (DecisionAction.ESCALATE, None, None),
+        (DecisionAction.STAY, (1,), signature),
+    ]
+
+
+def test_a_cohort_that_was_due_is_asked_about_anew_after_its_review() -> None:
+    """The present cohort's own decision waits until the review is done."""
+    due = ESCALATED.model_copy(update={"status": ArmStatus.DECISION_DUE})
+
+    assert told(reopen(), review(DecisionAction.STAY, 2), state=due).status is ArmStatus.OPEN
+
+
+@pytest.mark.parametrize("status", [ArmStatus.CLOSED, ArmStatus.EXPANSION])
+def test_a_review_that_goes_on_leaves_an_arm_past_its_escalation_where_it_is(status: ArmStatus) -> None:
+    """The declared dose stands."""
+    past = ESCALATED.model_copy(update={"status": status, "rp2d_level": 2})
+
+    assert told(reopen(), review(DecisionAction.STAY, 2), state=past).status is status
+
+
+def test_a_review_that_goes_back_opens_a_cohort_below() -> None:
+    """The level below is filled up, with a first participant to be observed."""
+    state = told(reopen(), review(DecisionAction.DE_ESCALATE, 1), state=ESCALATED)
+
+    assert (state.cohort, state.level, state.expanded_levels, state.stagger_cleared) == (3, 1, (1,), False)
+
+
+def test_a_review_that_takes_an_rp2d_back_goes_on_with_the_escalation() -> None:
+    """More are treated at the level before it is declared again."""
+    past = ESCALATED.model_copy(update={"status": ArmStatus.EXPANSION, "rp2d_level": 2})
+
+    state = told(reopen(), review(DecisionAction.EXPAND, 2), state=past)
+
+    assert (state.status, state.rp2d_level, state.cohort, state.level) == (ArmStatus.OPEN, None, 3, 2)
+
+
+def test_a_review_that_stops_closes_the_arm() -> None:
+    """As any stop."""
+    assert told(reopen(), review(DecisionAction.STOP, None), state=ESCALATED).status is ArmStatus.CLOSED
+
+
+def test_the_review_is_done_once_every_reopened_decision_was_reviewed() -> None:
+    """The findings stay on record."""
+    one, two = (f.DecisionReviewed(**COMMITTEE, cohort=cohort) for cohort in (1, 2))
+    due = told(reopen(1), reopen(2), state=ESCALATED)
+
+    half, done = told(one, state=due), told(one, two, state=due)
+
+    assert (half.review_due, half.reviewing, half.held_for_review) == (True, (2,), ("CN01-002",))
+    assert (done.review_due, done.reviewing, done.held_for_review) == (False, (), ())
+    assert done.reopened == (found(1), found(2))

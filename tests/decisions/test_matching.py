@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decisions.matching import match_units
+from decisions.matching import count_fitting, match_units
 from schemas.bank import QualityStatus, Unit, UnitRequest
 from schemas.panel import Antigen
 from tests.decisions.makers import make_unit
@@ -84,6 +84,16 @@ def test_too_few_units_give_none_and_the_count_behind_each_gate() -> None:
         "1 of 6 units fit, 2 needed of mesothelin+TROP2 with 300 million cells through 2026-06-01; "
         "each at its first failed gate: 1 other antigens, 1 not released, 2 too few cells, 1 expiring too early"
     )
+
+
+def test_units_that_fit_are_counted_whatever_is_asked_for() -> None:
+    """Each once, and none that fails a gate."""
+    unit = make_unit()
+    other = unit.model_copy(update={"unit_id": "OTHER-1"})
+    rejected = unit.model_copy(update={"unit_id": "OTHER-2", "quality": QualityStatus.REJECTED})
+
+    assert count_fitting(make_request(count=3), []) == 0
+    assert count_fitting(make_request(count=3), [unit, other, rejected, unit]) == 2
 
 
 def test_an_empty_bank_says_so() -> None:

@@ -72,10 +72,12 @@ NO_FINDING = DltFinding(status=DltFindingStatus.NONE, why="grade 1")
 SAE_DUE = ReportDue(kind=ReportKind.SAE, clock_started_at=NOW, due_at=NOW + timedelta(days=1), why="serious")
 SUSAR_DUE = SAE_DUE.model_copy(update={"kind": ReportKind.SUSAR})
 VERDICT_HOLD = SupportVerdict(state=SupportState.HOLD, judged_on=DAY, reasons=("CRS grade 1",))
+VERDICT_GIVE = SupportVerdict(state=SupportState.GIVE, judged_on=DAY, reasons=("no toxicity",))
+VERDICT_OFFER = SupportVerdict(state=SupportState.OFFER, judged_on=DAY, reasons=("response SD",))
 DEVIATION = Deviation(visit="imaging-week-8", kind=DeviationKind.MISSED, why="no scan in its window")
-STABLE, PARTIAL = (
-    TimepointResponse(assessed_on=DAY, overall=overall, why="by the sums") for overall in (Response.SD, Response.PR)
-)
+PARTIAL = TimepointResponse(assessed_on=DAY, overall=Response.PR, why="by the sums")
+STABLE = TimepointResponse(assessed_on=DAY - timedelta(days=56), overall=Response.SD, why="by the sums")
+PROGRESSED_FIRST = STABLE.model_copy(update={"overall": Response.PD})
 BEST = BestResponse(response=Response.PR, why="PR, not confirmed yet")
 
 
@@ -246,17 +248,52 @@ VERDICT = EligibilityVerdict(outcome="eligible", criteria=())
             f.ResponseAssessed(**SYSTEM, step="imaging-week-16", timepoint=PARTIAL, best=BEST),
             {"timepoints": (STABLE, PARTIAL), "best_response": BEST},
         ),
+        # An earlier timepoint that is judged anew stays in its place.
+        (
+            {"timepoints": (STABLE, PARTIAL)},
+            f.ResponseAssessed(**SYSTEM, step="imaging-week-8", timepoint=PROGRESSED_FIRST, best=BEST),
+            {"timepoints": (PROGRESSED_FIRST, PARTIAL), "best_response": BEST},
+        ),
         (
             {"deviations": (DEVIATION,)},
             f.DeviationRecorded(**SYSTEM, step="imaging-week-8", deviation=DEVIATION),
             {"deviations": (DEVIATION, DEVIATION)},
         ),
-        ({}, f.CytokineJudged(**SYSTEM, verdict=VERDICT_HOLD), {"cytokine": VERDICT_HOLD}),
-        ({}, f.RetreatmentJudged(**SYSTEM, verdict=VERDICT_HOLD), {}),
         (
-            {"stage": Stage.FOLLOW_UP, "cycles": 1},
+            {"cytokine": VERDICT_GIVE, "cytokine_verdicts": (VERDICT_GIVE,)},
+            f.CytokineJudged(**SYSTEM, verdict=VERDICT_HOLD),
+            {"cytokine": VERDICT_HOLD, "cytokine_verdicts": (VERDICT_GIVE, VERDICT_HOLD)},
+        ),
+        ({}, f.RetreatmentJudged(**SYSTEM, verdict=VERDICT_OFFER), {"retreatment": VERDICT_OFFER}),
+        (
+            {"retreatment_accepted": True},
+            f.RetreatmentJudged(**SYSTEM, verdict=VERDICT_OFFER),
+            {"retreatment": VERDICT_OFFER, "retreatment_accepted": None},
+        ),
+        (
+            {"retreatment_accepted": False},
+            f.RetreatmentJudged(**SYSTEM, verdict=VERDICT_OFFER),
+            {"retreatment": VERDICT_OFFER},
+        ),
+        # What was said of the cycle that begins says nothing of the next one.
+        (
+            {
+                "stage": Stage.FOLLOW_UP,
+                "cycles": 1,
+                "cycle_depleted_on": CONSENT,
+                "retreatment": VERDICT_OFFER,
+                "retreatment_accepted": True,
+            },
             f.CycleStarted(**SYSTEM, cycle=2, day_zero=DAY, lymphodepletion=True),
-            {"cycles": 2, "cycle_day_zero": DAY, "stage": Stage.TREATMENT},
+            {
+                "cycles": 2,
+                "cycle_day_zero": DAY,
+                "cycle_lymphodepletion": True,
+                "cycle_depleted_on": None,
+                "stage": Stage.TREATMENT,
+                "retreatment": None,
+                "retreatment_accepted": None,
+            },
         ),
         ({"holds": ("study",)}, f.HoldPlaced(**PERSON, scope="single-target"), {"holds": ("single-target", "study")}),
         ({"holds": ("study",)}, f.HoldPlaced(**PERSON, scope="study"), {}),
@@ -382,10 +419,17 @@ DAYS_BEFORE = {
                 "last_toxicity_check": ToxicityCheck(checked_on=DAY, crs_grade=1, icans_grade=3),
             },
         ),
-        (ImagingDone(scanned_on=DAY, response="PR"), {"responses": (("imaging-week-8", "SD"), ("infusion-1", "PR"))}),
-        (ImagingDone(scanned_on=DAY, assessment=SCAN), {"assessments": (FIRST_SCAN, SCAN)}),
+        (
+            ImagingDone(scanned_on=DAY, response="PR"),
+            {"responses": (("imaging-week-8", "SD"), ("infusion-1", "PR")), "imaging_on": {"infusion-1": DAY}},
+        ),
+        (
+            ImagingDone(scanned_on=DAY, assessment=SCAN),
+            {"assessments": (FIRST_SCAN, SCAN), "imaging_on": {"infusion-1": DAY}},
+        ),
         (GradeQueryAnswered(event_id="AE-001", grade=2, answered_on=DAY, explanation="read again"), {}),
-        (RetreatmentDecided(decided_on=DAY, accepted=True), {}),
+        (RetreatmentDecided(decided_on=DAY, accepted=True), {"retreatment_accepted": True}),
+        (RetreatmentDecided(decided_on=DAY, accepted=False), {"retreatment_accepted": False}),
         (StudyEnded(visited_on=DAY, alive=True), {}),
     ],
     ids=lambda value: getattr(value, "kind", ""),
@@ -481,3 +525,36 @@ def test_an_answer_that_nobody_knows_is_not_passed_over() -> None:
 
     with pytest.raises(AssertionError, match="Fatigue"):
         answered_on(unknown)
+
+
+@pytest.mark.parametrize(
+    ("step", "day"), [("cycle-1-infusion-1", DAY), ("cycle-1-infusion-2", None), ("infusion-1", None)]
+)
+def test_a_cycle_s_first_infusion_is_its_day_zero(step: str, day: date | None) -> None:
+    """Whatever was planned; the planned infusions and a cycle's later ones do not move it."""
+    task = make_task(step=step)
+    state = NEW.model_copy(update={"tasks": {task.id: task}})
+
+    assert apply(state, f.TaskAnswered(**PERSON, task_id=task.id, answer=infusion())).cycle_day_zero == day
+
+
+@pytest.mark.parametrize(
+    ("step", "day"),
+    [("cycle-1-lymphodepletion-1", DAY), ("cycle-1-lymphodepletion-2", None), ("lymphodepletion-1", None)],
+)
+def test_a_cycle_remembers_the_first_day_of_its_lymphodepletion(step: str, day: date | None) -> None:
+    """The cycle's infusions move with it."""
+    task = make_task(step=step)
+    state = NEW.model_copy(update={"tasks": {task.id: task}})
+
+    assert apply(state, f.TaskAnswered(**PERSON, task_id=task.id, answer=DEPLETED)).cycle_depleted_on == day
+
+
+@pytest.mark.parametrize(("cycles", "stage"), [(0, Stage.TREATMENT), (1, Stage.FOLLOW_UP)])
+def test_the_scan_after_a_cycle_is_follow_up_again(cycles: int, stage: Stage) -> None:
+    """A further cycle runs between two visits, and the next one ends it."""
+    task = make_task(step="imaging-week-16")
+    state = NEW.model_copy(update={"tasks": {task.id: task}, "cycles": cycles, "stage": Stage.TREATMENT})
+
+    answer = ImagingDone(scanned_on=DAY, response="SD")
+    assert apply(state, f.TaskAnswered(**PERSON, task_id=task.id, answer=answer)).stage is stage

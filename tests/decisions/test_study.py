@@ -1,6 +1,6 @@
 """The study's fold: who is on study, what the arms decided, and what is held."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from schemas.commands import DecisionAction
 from schemas.outcome import Disposition
 from schemas.problem import Problem, ProblemType
 from schemas.protocol import ProtocolReference
-from schemas.states import StudyArm, StudyState
+from schemas.states import HoldRecord, StudyArm, StudyState
 from tests.decisions.makers import PROTOCOL
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -21,11 +21,14 @@ REFERENCE = ProtocolReference(id="example", version="1.0", sha256="0" * 64)
 STARTED = f.StudyStarted(**SYSTEM, study="study-1", protocol=REFERENCE)
 SINGLE, DUAL = StudyArm(arm="single-target", level=1), StudyArm(arm="dual-target", level=2)
 NEW = StudyState(study="study-1", protocol=REFERENCE, arms={"single-target": SINGLE, "dual-target": DUAL})
+HELD = HoldRecord(scope="study", placed_by="operations-01", placed_at=NOW, why="a death", rule="related-death")
 RUNNING = NEW.model_copy(
     update={
         "active": ("CN01-001", "CN01-002"),
         "ended": {"CN01-003": Disposition.SCREEN_FAILURE},
         "holds": ("study",),
+        "hold_records": {"study": HELD},
+        "delegations": {"operations-01": (Role.OPERATIONS,), "src-chair": (Role.COMMITTEE,)},
     }
 )
 PROBLEM = Problem(type=ProblemType.NOTHING_TO_LIFT, field="arm", value="x", rule="no hold", expected="a hold")
@@ -47,9 +50,17 @@ def test_a_study_starts_with_the_protocol_s_arms_at_their_start_levels() -> None
                 "ended": {"CN01-003": Disposition.SCREEN_FAILURE, "CN01-001": Disposition.DIED},
             },
         ),
-        (f.HoldPlaced(**SYSTEM, scope="dual-target"), {"holds": ("dual-target", "study")}),
-        (f.HoldPlaced(**SYSTEM, scope="study"), {}),
-        (f.HoldLifted(**SYSTEM, scope="study"), {"holds": ()}),
+        (
+            f.HoldPlaced(**SYSTEM, scope="dual-target"),
+            {
+                "holds": ("dual-target", "study"),
+                "hold_records": {
+                    "study": HELD,
+                    "dual-target": HoldRecord(scope="dual-target", placed_by="system", placed_at=NOW, why="the rule"),
+                },
+            },
+        ),
+        (f.HoldLifted(**SYSTEM, scope="study"), {"holds": (), "hold_records": {}}),
         (f.HoldLifted(**SYSTEM, scope="dual-target"), {}),
         (STARTED, {}),
         (f.Refused(**SYSTEM, command="lift_hold", problem=PROBLEM), {}),
@@ -59,6 +70,50 @@ def test_a_study_starts_with_the_protocol_s_arms_at_their_start_levels() -> None
 def test_a_fact_changes_what_it_says(fact: f.StudyFact, changes: dict[str, Any]) -> None:
     """Everything else in the study's state stays as it was."""
     assert apply(RUNNING, fact) == RUNNING.model_copy(update=changes)
+
+
+def test_a_hold_that_is_placed_anew_keeps_every_reason() -> None:
+    """Whoever lifts it signs all of them, and the rule that placed it first; who and when are the latest."""
+    later = SYSTEM | {"at": NOW + timedelta(days=1), "who": "operations-02", "why": "another death"}
+
+    held = apply(RUNNING, f.HoldPlaced(**later, scope="study"))
+    twice = apply(held, f.HoldPlaced(**later, scope="study", rule="severe-crs"))
+
+    assert held.holds == ("study",)
+    assert held.hold_records["study"] == HoldRecord(
+        scope="study",
+        placed_by="operations-02",
+        placed_at=NOW + timedelta(days=1),
+        why="a death; another death",
+        rule="related-death",
+    )
+    assert twice.hold_records["study"].rule == "related-death"
+
+
+@pytest.mark.parametrize(
+    ("person", "role", "delegated", "changes"),
+    [
+        ("src-member", Role.COMMITTEE, True, {"src-member": (Role.COMMITTEE,)}),
+        ("src-chair", Role.COMMITTEE, True, {}),
+        ("src-chair", Role.OPERATIONS, True, {"src-chair": (Role.COMMITTEE, Role.OPERATIONS)}),
+        ("src-chair", Role.OPERATIONS, False, {}),
+        ("nobody", Role.OPERATIONS, False, {}),
+    ],
+)
+def test_a_role_is_delegated_to_a_person(
+    person: str, role: Role, delegated: bool, changes: dict[str, tuple[Role, ...]]
+) -> None:
+    """A person can hold several roles; delegating twice, or taking back what was never delegated, changes nothing."""
+    fact = f.DelegationChanged(**SYSTEM, person=person, delegated_role=role, delegated=delegated)
+
+    assert apply(RUNNING, fact) == RUNNING.model_copy(update={"delegations": RUNNING.delegations | changes})
+
+
+def test_who_has_lost_every_role_is_no_longer_listed() -> None:
+    """The chair's only role is taken back."""
+    fact = f.DelegationChanged(**SYSTEM, person="src-chair", delegated_role=Role.COMMITTEE, delegated=False)
+
+    assert apply(RUNNING, fact).delegations == {"operations-01": (Role.OPERATIONS,)}
 
 
 @pytest.mark.parametrize(

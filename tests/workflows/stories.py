@@ -36,12 +36,14 @@ from schemas.commands import (
     Hold,
     LiftHold,
     ReportAdverseEvent,
+    Signature,
 )
 from schemas.panel import Antigen
 from schemas.problem import ProblemType
 from schemas.states import ParticipantState
 from simulation.answers import answer_for
 from simulation.clock import fast_forward
+from simulation.committee import APPROVAL
 from simulation.people import VirtualParticipant
 from simulation.site import PEOPLE, World
 from simulation.trial import bank_csv, fill_bank, start_study
@@ -241,6 +243,12 @@ class Case:
         if latest < moment and timers[EventType.EVENT_TYPE_TIMER_STARTED] > ended:
             await fast_forward(self.world.doors.client, self.workflow_id, moment - latest)
 
+    async def let_pass(self, days: int) -> None:
+        """Let days pass in which nobody acts, though tasks are open."""
+        moment = self._now + timedelta(days=days)
+        await self.world.clocks.bring_to(self.workflow_id, moment)
+        self._now = moment
+
     # ------------------------------------------------------------------ single acts
 
     def usual(self, task: Row, **changes: object) -> Answer:
@@ -358,10 +366,13 @@ async def hold(world: World, arm: str | None = None, *, role: Role = Role.OPERAT
     return await world.doors.hold(Hold(envelope=envelope(role, datetime.now(UTC), why), arm=arm))
 
 
-async def lift(world: World, arm: str | None = None) -> Accepted:
-    """Lift a hold."""
-    why = "the signal was not confirmed"
-    return await world.doors.lift_hold(LiftHold(envelope=envelope(Role.OPERATIONS, datetime.now(UTC), why), arm=arm))
+async def lift(world: World, arm: str | None = None, *, role: Role = Role.OPERATIONS, signed: bool = True) -> Accepted:
+    """Lift a hold, signing what is on record of it."""
+    record = await world.doors.hold_record(arm or "study") if signed else None
+    who = envelope(role, datetime.now(UTC), "the signal was not confirmed")
+    if record is not None:
+        who = who.model_copy(update={"signature": Signature(meaning=APPROVAL, signed_sha256=record.sha256)})
+    return await world.doors.lift_hold(LiftHold(envelope=who, arm=arm))
 
 
 async def decide(
@@ -374,10 +385,17 @@ async def decide(
     role: Role = Role.COMMITTEE,
     cohort: int | None = None,
 ) -> Accepted:
-    """Decide on the arm's present cohort."""
-    number = cohort or (await world.doors.arm_state(arm)).cohort
-    who = envelope(role, await arm_now(world, arm), reason)
-    return await world.doors.decide(arm, Decide(envelope=who, cohort=number, action=action, level=level))
+    """Decide on the arm's present cohort and sign the packet; read it anew when news came meanwhile."""
+    while True:
+        read = await world.doors.packet(arm)
+        signature = Signature(meaning=APPROVAL, signed_sha256=read.sha256)
+        who = envelope(role, await arm_now(world, arm), reason).model_copy(update={"signature": signature})
+        command = Decide(envelope=who, cohort=cohort or read.packet.cohort, action=action, level=level)
+        try:
+            return await world.doors.decide(arm, command)
+        except RefusedError as error:
+            if error.problem.type is not ProblemType.PACKET_CHANGED:
+                raise
 
 
 async def committee_is_asked(world: World, arm: str = SINGLE) -> Row:

@@ -28,6 +28,7 @@ from tests.workflows.stories import (
     refused,
     somebody,
     task_row,
+    with_changes,
     with_cohorts_of_one,
     with_escalation,
     with_levels,
@@ -140,6 +141,8 @@ async def test_the_second_of_a_cohort_is_dosed_only_after_the_first_was_observed
     assert before.day_zero > observed
     assert [f["kind"] for f in await arm_facts(world)] == [
         "arm_opened",
+        "delegation_changed",
+        "delegation_changed",
         "slot_requested",
         "slot_given",
         "slot_requested",
@@ -211,7 +214,8 @@ async def test_the_recommended_dose_closes_the_arm_and_those_waiting_are_told(
 ) -> None:
     """The highest level is safe: it is declared, the study knows, and who waits learns that no arm is open."""
     rules = with_escalation(
-        with_levels(with_cohorts_of_one(protocol), SINGLE, 1), require_expanded_cohort_for_rp2d=False
+        with_levels(with_cohorts_of_one(with_changes(protocol, expansion=None)), SINGLE, 1),
+        require_expanded_cohort_for_rp2d=False,
     )
     case, waiting = await begin(world, rules, somebody(1), somebody(2))
     await in_line([case, waiting])
@@ -249,6 +253,7 @@ async def test_a_late_dlt_changes_what_the_committee_is_asked(world: World, prot
     assert day_zero is not None
 
     await case.report("Hepatic failure", onset_on=day_zero + timedelta(days=20))
+    await case.send(await case.reach("dlt-adjudication"))
 
     await eventually(lambda: recommends(world, DecisionAction.EXPAND), "the rule recommends to expand")
     assert (await task_row(world, asked["task_id"]))["status"] == "cancelled"
@@ -280,7 +285,7 @@ async def test_an_event_that_is_no_dlt_or_comes_too_late_does_not_count(world: W
 
 
 async def test_a_small_phase_one_finds_its_dose(world: World, protocol: LoadedProtocol) -> None:
-    """Level 2 is toxic with two DLTs: the arm goes back to level 1, fills it, and declares it; the last is too late."""
+    """Level 2 is toxic with two DLTs: the arm fills level 1 and declares it; the last comes to Phase 2."""
     rules = with_escalation(with_levels(protocol, SINGLE, 2), cohort_size=2, expanded_size=3)
     people = [
         VirtualParticipant(subject=f"CN02-{number:03d}", age_years=60, antigens=(Antigen.MESOTHELIN,))
@@ -291,7 +296,7 @@ async def test_a_small_phase_one_finds_its_dose(world: World, protocol: LoadedPr
 
     (arm,) = await run_phase_one(world, rules, people, {(SINGLE, 2): (1, 2)})
 
-    assert (arm.status, arm.rp2d_level) == (ArmStatus.CLOSED, 1)
+    assert (arm.status, arm.rp2d_level) == (ArmStatus.EXPANSION, 1)
     assert [(d.from_level, d.action.value, d.level) for d in arm.decisions] == [
         (1, "escalate", 2),
         (2, "de_escalate", 1),
@@ -299,7 +304,9 @@ async def test_a_small_phase_one_finds_its_dose(world: World, protocol: LoadedPr
     ]
     await eventually(lambda: nobody_is_active(world), "the study knows that everybody has ended")
     study = await world.doors.study_state()
-    assert sorted(study.ended.values()) == [*[Disposition.COMPLETED] * 5, Disposition.SCREEN_FAILURE]
+    assert list(study.ended.values()) == [Disposition.COMPLETED] * 6
+    places = (await world.doors.arm_state(SINGLE)).expansions["mesothelin"].places
+    assert [place.subject for place in places] == [people[-1].subject]
 
 
 async def nobody_is_active(world: World) -> bool:

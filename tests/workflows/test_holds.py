@@ -1,19 +1,26 @@
 """Holds: no infusion starts while the study or the arm is held; what is lifted goes on where it can."""
 
+from datetime import UTC, datetime
+
 from temporalio.api.enums.v1 import EventType
 
+from activities.worklist import facts_of
 from protocols.loader import LoadedProtocol
 from schemas import names
 from schemas.base import Role
+from schemas.commands import Accepted, LiftHold, Signature
 from schemas.outcome import Disposition
 from schemas.problem import ProblemType
+from schemas.states import HoldRecord
 from schemas.task import TaskEnd
-from simulation.site import World
+from simulation.committee import APPROVAL
+from simulation.site import PEOPLE, World
 from tests.workflows.stories import (
     DUAL,
     SINGLE,
     Case,
     begin,
+    envelope,
     eventually,
     hold,
     in_line,
@@ -22,7 +29,9 @@ from tests.workflows.stories import (
     refused,
     somebody,
     units_by_state,
+    with_changes,
 )
+from workflows.audit import facts_in, fetch_runs
 
 
 async def is_held(case: Case, *, held: bool = True) -> None:
@@ -151,3 +160,90 @@ async def test_an_arm_hold_is_not_delayed_by_those_who_have_left(world: World, p
     history = await world.doors.client.get_workflow_handle(names.arm_id(world.doors.study, SINGLE)).fetch_history()
     timers = [event for event in history.events if event.event_type == EventType.EVENT_TYPE_TIMER_STARTED]
     assert timers == [], "the arm waited before it told the next participant"
+
+
+async def send_lift(
+    world: World, signature: Signature | None, *, who: str = PEOPLE[Role.OPERATIONS], role: Role = Role.OPERATIONS
+) -> Accepted:
+    """Lift the hold on the single arm with this signature under it."""
+    said = envelope(role, datetime.now(UTC), "the signal was not confirmed")
+    signed = said.model_copy(update={"person": who, "signature": signature})
+    return await world.doors.lift_hold(LiftHold(envelope=signed, arm=SINGLE))
+
+
+async def read_hold(world: World) -> tuple[HoldRecord, Signature]:
+    """Read the hold on the single arm, and sign it."""
+    read = await world.doors.hold_record(SINGLE)
+    assert read is not None
+    return read.hold, Signature(meaning=APPROVAL, signed_sha256=read.sha256)
+
+
+async def study_refusals(world: World) -> list[str]:
+    """Return the types of the refusals that the study's event history names, in their order."""
+    found = facts_in(await fetch_runs(world.doors.client, names.study_id(world.doors.study)))
+    return [fact.fact["problem"]["type"] for fact in found if fact.fact["kind"] == "refused"]
+
+
+async def test_a_hold_is_lifted_by_the_signature_of_a_delegated_person(world: World, protocol: LoadedProtocol) -> None:
+    """Unsigned, signed by a guest, or in a role that the person does not have: refused on record; then lifted."""
+    await begin(world, protocol)
+    await hold(world, SINGLE)
+    record, good = await read_hold(world)
+    assert (record.scope, record.placed_by, record.why) == (SINGLE, "operations-01", "a safety signal is looked into")
+
+    with refused(ProblemType.SIGNATURE_REQUIRED):
+        await send_lift(world, None)
+    with refused(ProblemType.NOT_DELEGATED):
+        await send_lift(world, good, who="operations-guest")
+    with refused(ProblemType.NOT_DELEGATED):
+        await send_lift(world, good, role=Role.COMMITTEE)
+    with refused(ProblemType.WRONG_ROLE):
+        await send_lift(world, good, who="investigator-01", role=Role.INVESTIGATOR)
+    with refused(ProblemType.INVALID_INPUT):
+        await send_lift(world, good.model_copy(update={"meaning": "authorship"}))
+    assert (await world.doors.study_state()).holds == (SINGLE,)
+
+    await send_lift(world, good, who=PEOPLE[Role.COMMITTEE], role=Role.COMMITTEE)
+
+    state = await world.doors.study_state()
+    assert (state.holds, state.hold_records) == ((), {})
+    assert await world.doors.hold_record(SINGLE) is None
+    await eventually(lambda: is_lifted_on_record(world, good), "the signature stands in the study's facts")
+    assert await study_refusals(world) == ["SignatureRequired", "NotDelegated", "NotDelegated", "WrongRole"]
+
+
+async def is_lifted_on_record(world: World, signature: Signature) -> bool:
+    """Tell whether the lifting is published with this signature."""
+    facts = await facts_of(world.pool, names.study_id(world.doors.study))
+    lifted = [fact["body"]["signature"] for fact in facts if fact["kind"] == "hold_lifted"]
+    return lifted == [signature.model_dump()]
+
+
+async def test_a_signature_on_a_hold_does_not_lift_it_once_there_is_more_to_it(
+    world: World, protocol: LoadedProtocol
+) -> None:
+    """The arm is held for a second reason before the first is lifted: the earlier signature no longer fits."""
+    await begin(world, protocol)
+    await hold(world, SINGLE)
+    _, before = await read_hold(world)
+    await hold(world, SINGLE)
+
+    with refused(ProblemType.PACKET_CHANGED):
+        await send_lift(world, before)
+
+    record, now = await read_hold(world)
+    assert record.why == "a safety signal is looked into; a safety signal is looked into"
+    await send_lift(world, now)
+    assert (await world.doors.study_state()).holds == ()
+
+
+async def test_a_protocol_without_signatures_lifts_a_hold_as_it_always_did(
+    world: World, protocol: LoadedProtocol
+) -> None:
+    """Version 1.0 of the protocol knows no signatures."""
+    await begin(world, with_changes(protocol, signatures=None))
+    await hold(world, SINGLE)
+
+    await send_lift(world, None)
+
+    assert (await world.doors.study_state()).holds == ()

@@ -1,0 +1,102 @@
+"""Adverse events that the safety tests tell of, and how they are sent."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from activities.worklist import facts_of
+from schemas import names
+from schemas.adverse_events import Causality, EventCategory, Seriousness, StudyPart
+from schemas.base import Role
+from schemas.commands import Accepted, AdverseEvent, AmendAdverseEvent, ReportAdverseEvent
+from schemas.task import TaskKind
+from simulation.site import World
+from tests.workflows.stories import Case, Row, envelope, eventually
+
+CAUSED = {StudyPart.CAR_NK: Causality.PROBABLE}
+
+
+def crs(case: Case, *, grade: int, **changes: Any) -> AdverseEvent:
+    """Make a CRS of today, related to the cells."""
+    told: dict[str, Any] = {
+        "term": "Cytokine release syndrome",
+        "grade": grade,
+        "onset_on": case.today,
+        "category": EventCategory.CRS,
+        "causality": CAUSED,
+    }
+    return AdverseEvent.model_validate(told | changes)
+
+
+def mild(case: Case, **changes: Any) -> AdverseEvent:
+    """Make a mild event of today that nobody has to act on."""
+    told: dict[str, Any] = {"term": "Fatigue", "grade": 1, "onset_on": case.today, "related": False}
+    return AdverseEvent.model_validate(told | changes)
+
+
+def life_threatening(case: Case, **changes: Any) -> AdverseEvent:
+    """Make a serious event of today that is related and not expected."""
+    serious = {"seriousness": (Seriousness.LIFE_THREATENING,)}
+    return crs(case, grade=4, **(serious | changes))
+
+
+async def report(case: Case, event: AdverseEvent) -> Accepted:
+    """Report an event."""
+    command = ReportAdverseEvent(envelope=envelope(Role.INVESTIGATOR, case.now, "seen at the ward"), event=event)
+    return await case.world.doors.report_adverse_event(case.subject, command)
+
+
+async def amend(
+    case: Case, event_id: str, version: int, reason: str | None = "the chart was read again", **changes: Any
+) -> Accepted:
+    """Amend an event, as it was read at this version."""
+    state = await case.state()
+    before = state.adverse_events[int(event_id.removeprefix("AE-")) - 1]
+    given = before.model_dump(exclude={"related"} if before.causality else set()) | changes
+    command = AmendAdverseEvent(
+        envelope=envelope(Role.INVESTIGATOR, case.now, reason),
+        event_id=event_id,
+        version=version,
+        event=AdverseEvent.model_validate(given),
+    )
+    return await case.world.doors.amend_adverse_event(case.subject, command)
+
+
+async def open_tasks(case: Case, kind: TaskKind) -> list[str]:
+    """Return the steps of a participant's open tasks of a kind."""
+    return [task.step for task in (await case.state()).tasks.values() if task.kind is kind]
+
+
+async def shown(case: Case, step: str) -> Row:
+    """Wait until a task stands on the worklist; return its row."""
+    query = "SELECT * FROM task WHERE workflow_id = $1 AND step = $2 AND status = 'open'"
+    found: list[Row] = []
+
+    async def is_shown() -> bool:
+        found[:] = [dict(row) for row in await case.world.pool.fetch(query, case.workflow_id, step)]
+        return bool(found)
+
+    await eventually(is_shown, f"{step} is on the worklist")
+    return found[0]
+
+
+async def pass_days(case: Case, days: int) -> None:
+    """Let days go by for one participant, step by step, with what is left unanswered."""
+    goal = case.now + timedelta(days=days)
+    await case.play(lambda seen: seen.at >= goal or (seen.next_at or goal) > goal, f"{days} days have passed")
+
+
+async def told_of(world: World, arm: str, subject: str) -> list[dict[str, Any]]:
+    """Return what an arm was told of a participant's safety and outcome."""
+    facts = await facts_of(world.pool, names.arm_id(world.doors.study, arm))
+    return [
+        fact
+        for fact in facts
+        if subject in (fact["body"].get("subject"), fact["body"].get("summary", {}).get("subject"))
+        and fact["kind"] in {"safety_told", "outcome_reported"}
+    ]
+
+
+async def at_once(*sent: Any) -> list[Any]:
+    """Send commands at the same moment; return answers and errors in their order."""
+    return await asyncio.gather(*sent, return_exceptions=True)

@@ -1,0 +1,49 @@
+"""An arm's stopping rules: judged on all news of safety, and the arm is held at once when one fires."""
+
+from collections.abc import Callable, Iterable
+
+from decisions.safety_records import arm_findings
+from schemas import facts as f
+from schemas import messages as m
+from schemas import names
+from schemas.states import ArmState
+from schemas.stopping import StoppingFinding
+from workflows.journal import Journal, system
+from workflows.outbound import News
+
+
+class ArmStopping:
+    """Holds the arm by the protocol's rules; only the study can lift that."""
+
+    def __init__(
+        self,
+        start: m.ArmStart,
+        journal: Journal[ArmState, f.ArmFact],
+        news: News,
+        subjects: Callable[[], Iterable[str]],
+    ) -> None:
+        """Act for this arm; `subjects` are those to be told of its holds."""
+        self._rules, self._journal, self._news, self._subjects = start.stopping, journal, news, subjects
+
+    def judge(self) -> None:
+        """Fire every rule that finds more than its committee has seen."""
+        for finding in arm_findings(self._rules, self._journal.state):
+            self._fire(finding)
+
+    def _fire(self, finding: StoppingFinding) -> None:
+        arm = self._journal.state.arm
+        held = arm in self._journal.state.holds
+        self._journal.record(f.StoppingRuleFired(finding=finding, **system(finding.why)))
+        # Placed anew on a hold that is in force: whoever lifts it signs this reason, too.
+        self._journal.record(f.HoldPlaced(scope=arm, rule=finding.rule_id, **system(finding.why)))
+        if not held:
+            change = m.HoldChange(scope=arm, held=True, who="system", why=finding.why, rule=finding.rule_id)
+            for subject in self._subjects():
+                self._news.add(names.participant_id(self._journal.state.study, subject), "change_hold", change)
+        news = m.StoppingNews(arm=arm, finding=finding)
+        self._news.add(names.study_id(self._journal.state.study), "report_stopping", news)
+
+    def keeps_hold(self, change: m.HoldChange) -> bool:
+        """Tell whether a lift passes the arm by: it was signed before the study knew of the latest finding."""
+        mine = change.scope == self._journal.state.arm and not change.held
+        return mine and change.fired is not None and change.fired < len(self._journal.state.fired)

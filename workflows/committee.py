@@ -1,0 +1,179 @@
+"""What an arm has to do with its safety review committee: the packet, signatures, and reviews of earlier decisions."""
+
+from decisions.escalation import check_decision, lowest_toxic_level, recommend, resulting_level
+from decisions.holds import freed_by_review, review_hold
+from decisions.packet import build_packet, packet_sha256
+from decisions.reopening import check_review, recommend_review, reopened, review_level
+from decisions.signatures import open_candidate, unknown_meaning, unsigned
+from decisions.tasks import plan_task
+from schemas import facts as f
+from schemas import messages as m
+from schemas import names
+from schemas.commands import Decide, DecisionAction, Envelope, Signature
+from schemas.packet import PacketContext, PacketWithHash
+from schemas.problem import Problem
+from schemas.states import ArmState, ArmStatus, Recommendation
+from schemas.summary import SafetySummary
+from schemas.task import Task, TaskEnd, TaskKind
+from workflows.journal import Journal, now, person, system
+from workflows.outbound import News
+
+REOPENS = 2
+"""The first revision of an arm in which later news reopens a decision (schemas.messages)."""
+REVIEW = "review-cohort-"
+
+
+class Committee:
+    """The part of an arm's workflow that the committee works with; it changes state only through the arm's journal."""
+
+    def __init__(self, start: m.ArmStart, journal: Journal[ArmState, f.ArmFact], news: News) -> None:
+        """Share the arm's journal and its outgoing news."""
+        self._start, self._journal, self._news = start, journal, news
+        self._reopens = start.signatures is not None or start.revision >= REOPENS
+
+    @property
+    def _state(self) -> ArmState:
+        return self._journal.state
+
+    # ------------------------------------------------------------------ what is read and signed
+
+    def packet(self) -> PacketWithHash:
+        """Return what the committee reads now. Only news changes it: its hash holds until then."""
+        context = PacketContext(
+            protocol=self._start.protocol,
+            phase="Phase 2" if self._state.status is ArmStatus.EXPANSION else "Phase 1",
+            dlt_window_days=self._start.dlt.window_days,
+            planned_infusions=self._start.planned_infusions,
+            fired=self._state.fired,
+            reopened=self._state.reopened,
+        )
+        rules, arm = self._start.escalation, self._start.arm
+        packet = build_packet(rules, arm, self._state, self._state.summaries, context)
+        return PacketWithHash(packet=packet, sha256=packet_sha256(packet))
+
+    def unknown_meaning(self, envelope: Envelope) -> Problem | None:
+        """Find a signature whose meaning the protocol does not know."""
+        rules = self._start.signatures
+        return None if rules is None else unknown_meaning(rules.decision_meanings, envelope)
+
+    def unsigned(self, envelope: Envelope) -> Problem | None:
+        """Find why what is sent is not signed as the protocol asks, or may not be decided on yet."""
+        if self._start.signatures is None:
+            return None
+        what = f"the packet of {self._state.arm}"
+        packet = self.packet()
+        return unsigned(envelope, self._state.signers, packet.sha256, what) or open_candidate(self._state)
+
+    def signature(self, envelope: Envelope) -> Signature | None:
+        """Return the signature to keep: one that was checked."""
+        return None if self._start.signatures is None else envelope.signature
+
+    # ------------------------------------------------------------------ what it decides
+
+    def forbidden(self, command: Decide) -> Problem | None:
+        """Find the rule that a decision, or a review while one is due, breaks."""
+        check = check_review if self._state.review_due else check_decision
+        return check(
+            self._start.escalation,
+            self._start.arm,
+            self._state,
+            cohort=command.cohort,
+            action=command.action,
+            level=command.level,
+            reason=command.envelope.reason,
+        )
+
+    def outcome_of(self, command: Decide) -> tuple[DecisionAction, int | None]:
+        """Return what the rule recommends, and the dose level that the command leads to."""
+        due = self._state.review_due
+        recommending, leading = (recommend_review, review_level) if due else (recommend, resulting_level)
+        rules, arm = self._start.escalation, self._start.arm
+        level = leading(rules, arm, self._state, command.action, command.level)
+        return recommending(rules, arm, self._state).action, level
+
+    # ------------------------------------------------------------------ news
+
+    def told(self, summary: SafetySummary, why: str) -> None:
+        """Record what a participant's workflow told; what is known already is no news, and leaves the packet alone."""
+        if self._state.summaries.get(summary.subject) != summary:
+            self._journal.record(f.SafetyTold(summary=summary, **system(why)))
+
+    def reopen(self, before: ArmState) -> None:
+        """Reopen the decisions that the news since `before` puts in question: from now on nobody gets a slot."""
+        if not self._reopens:
+            return
+        was_due = self._state.review_due
+        findings = reopened(self._start.escalation, self._start.arm, before, self._state, now().date())
+        for finding in findings:
+            self._journal.record(f.DecisionReopened(finding=finding, **system(f"{finding.about}: {finding.known_now}")))
+        if findings and not was_due:
+            cohorts = ", ".join(str(cohort) for cohort in self._state.reviewing)
+            self._change_hold(f"the decision on cohort {cohorts} is under review: {findings[0].about}", held=True)
+
+    def _change_hold(self, why: str, *, held: bool) -> None:
+        scope = review_hold(self._state.arm)
+        make = f.HoldPlaced if held else f.HoldLifted
+        self._journal.record(make(scope=scope, **system(why)))
+        told = self._state.held_for_review if held else ()
+        self._tell(told, m.HoldChange(scope=scope, held=held, who="system", why=why))
+
+    def _tell(self, subjects: tuple[str, ...], change: m.HoldChange) -> None:
+        for subject in subjects:
+            self._news.add(names.participant_id(self._state.study, subject), "change_hold", change)
+
+    # ------------------------------------------------------------------ reviews
+
+    def ask_for_review(self) -> None:
+        """Open the committee's task for the review, anew when what the rule recommends has changed."""
+        recommendation = recommend_review(self._start.escalation, self._start.arm, self._state)
+        step = f"{REVIEW}{max(self._state.reviewing)}"
+        detail = self._review_detail(recommendation)
+        if any(task.step == step and task.detail == detail for task in self._state.tasks.values()):
+            return
+        why = "an earlier decision was reopened, or more is known about it"
+        for task in list(self._state.tasks.values()):
+            self._journal.record(f.TaskClosed(task_id=task.id, end=TaskEnd.CANCELLED, **system(why)))
+        asked = self._review_task(step, recommendation, detail)
+        self._journal.record(f.TaskOpened(task=asked, **system(detail["known_now"])))
+
+    def _review_task(self, step: str, recommendation: Recommendation, detail: dict[str, str]) -> Task:
+        cohorts = ", ".join(str(cohort) for cohort in self._state.reviewing)
+        return plan_task(
+            {TaskKind.COMMITTEE_DECISION.value: self._start.decision_task},
+            kind=TaskKind.COMMITTEE_DECISION,
+            owner=self._state.arm,
+            number=self._state.tasks_opened + 1,
+            step=step,
+            title=f"Review the decision on cohort {cohorts} of {self._state.arm}: "
+            f"the rule recommends {recommendation.action.value}",
+            now=now(),
+            detail=detail,
+        )
+
+    def _review_detail(self, recommendation: Recommendation) -> dict[str, str]:
+        latest = next(found for found in reversed(self._state.reopened) if found.cohort in self._state.reviewing)
+        return {
+            "recommendation": recommendation.action.value,
+            "level": str(recommendation.level or "-"),
+            "why": recommendation.why,
+            "about": latest.about,
+            "known_then": latest.known_then,
+            "known_now": latest.known_now,
+        }
+
+    def reviewed(self, envelope: Envelope) -> None:
+        """Close the review after its decision was recorded, and lift its hold where dosing may go on."""
+        held = self._state.held_for_review
+        freed = freed_by_review(self._state, lowest_toxic_level(self._start.escalation, self._state))
+        for cohort in self._state.reviewing:
+            self._journal.record(f.DecisionReviewed(cohort=cohort, **person(envelope, "as the rule recommends")))
+        decision = self._state.decisions[-1]
+        still = [subject for subject in held if subject not in freed]
+        why = f"reviewed, decided: {decision.action}" + (f" at level {decision.level}" if decision.level else "")
+        kept = f"; not dosed at a level that was left: {', '.join(still)}" if still else ""
+        self._change_hold(why + kept, held=False)
+        scope = review_hold(self._state.arm)
+        self._tell(freed, m.HoldChange(scope=scope, held=False, who=envelope.person, why=why))
+
+
+__all__ = ["REVIEW", "Committee"]

@@ -1,0 +1,83 @@
+"""Cytokine support of the infused cells in a participant's schedule."""
+
+from datetime import datetime, timedelta
+
+from decisions.courses import PlannedCourse, course_title, judge_support, planned_courses
+from decisions.tasks import step_of
+from schemas import facts as f
+from schemas.outcome import DltStatus
+from schemas.support import CytokineRules, SupportState, SupportVerdict
+from schemas.task import TaskKind
+from workflows.journal import now, system
+from workflows.participant_schedule import Schedule, start_of
+
+
+class CytokineCourses:
+    """Opens, holds and stops the courses after infusions by the protocol's rules; without rules it does nothing."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        """Act in this schedule."""
+        self._schedule = schedule
+        self._judge_at: datetime | None = None
+
+    @property
+    def judge_at(self) -> datetime | None:
+        """When a course that is held is to be judged again, or its window closes."""
+        return self._judge_at
+
+    def tend(self) -> None:
+        """Judge every course that is not over; asked again whenever something has happened."""
+        self._judge_at = None
+        cytokine = self._schedule.rules().cytokine
+        if cytokine.rules is None:
+            return
+        for course in planned_courses(cytokine, self._schedule.state):
+            if not self._is_over(course.step):
+                self._tend(cytokine.rules, course)
+
+    def _is_over(self, step: str) -> bool:
+        state = self._schedule.state
+        return step in state.skipped or any(step_of(task_id) == step for task_id in state.closed)
+
+    def _tend(self, rules: CytokineRules, course: PlannedCourse) -> None:
+        closes = start_of(course.closes_on + timedelta(days=1))
+        ended = self._treatment_ended()
+        if ended is not None:
+            self._withhold(course, ended)
+            return
+        verdict = self._judge(rules)
+        is_open = self._schedule.open_task(course.step) is not None
+        if verdict.state is SupportState.STOP:
+            self._withhold(course, f"the cytokine is stopped: {verdict.why}")
+        elif not is_open and now() >= closes:
+            self._withhold(course, f"held until its window closed: {verdict.why}")
+        elif verdict.state is SupportState.HOLD:
+            again = closes if verdict.next_on is None else min(closes, start_of(verdict.next_on))
+            self._judge_at = again if self._judge_at is None else min(self._judge_at, again)
+        elif not is_open:
+            self._open(course, closes)
+
+    def _treatment_ended(self) -> str | None:
+        state = self._schedule.state
+        if state.treatment_stopped:
+            return "study treatment has stopped"
+        return "a dose-limiting toxicity ended study treatment" if state.dlt is DltStatus.DLT else None
+
+    def _judge(self, rules: CytokineRules) -> SupportVerdict:
+        earlier = self._schedule.state.cytokine
+        verdict = judge_support(rules, self._schedule.state, now().date())
+        if earlier is None or earlier.state is not verdict.state:
+            self._schedule.journal.record(f.CytokineJudged(verdict=verdict, **system(verdict.why)))
+        return verdict
+
+    def _withhold(self, course: PlannedCourse, why: str) -> None:
+        task = self._schedule.open_task(course.step)
+        if task is not None:
+            self._schedule.cancel(task, why)
+        self._schedule.skip(course.step, why)
+
+    def _open(self, course: PlannedCourse, closes: datetime) -> None:
+        cytokine = self._schedule.rules().cytokine
+        detail = {"agent": cytokine.agent, "million_units_per_m2": f"{cytokine.million_units_per_m2:g}"}
+        title = course_title(course.step)
+        self._schedule.open(TaskKind.CYTOKINE_COURSE, course.step, title, expires_at=closes, detail=detail)

@@ -1,0 +1,48 @@
+"""The study's stopping rules, and the holds that they and the arms' rules place."""
+
+from decisions.safety_records import study_findings
+from schemas import facts as f
+from schemas import messages as m
+from schemas import names
+from schemas.states import StudyState
+from schemas.stopping import StoppingFinding, StoppingRules
+from workflows.journal import Journal, system
+from workflows.outbound import News
+
+
+class StudyStopping:
+    """Holds the study by the protocol's rules, and keeps the record of the holds that arms placed by theirs."""
+
+    def __init__(self, rules: StoppingRules, scope: str, journal: Journal[StudyState, f.StudyFact], news: News) -> None:
+        """Act for this study; `scope` is the name of a hold on all of it."""
+        self._rules, self._scope, self._journal, self._news = rules, scope, journal, news
+
+    def told(self, report: m.SafetyReport) -> None:
+        """Take note of a participant's safety; a rule that finds more than was seen before fires."""
+        self._journal.record(
+            f.SafetyTold(summary=report.summary, arm=report.arm, phase=report.phase, **system(report.why))
+        )
+        for finding in study_findings(self._rules, self._journal.state):
+            self._record(finding, self._scope)
+            self._tell_all(finding)
+
+    def fired_in_arm(self, news: m.StoppingNews) -> None:
+        """Take note of a hold that an arm has placed and told its participants already."""
+        self._record(news.finding, news.arm)
+
+    def known_findings(self, arm: str | None) -> int | None:
+        """Return how many findings of an arm the study knows of: what a lift of its hold is signed for."""
+        return None if arm is None or not self._rules else sum(rule.arm == arm for rule in self._journal.state.fired)
+
+    def _record(self, finding: StoppingFinding, scope: str) -> None:
+        self._journal.record(f.StoppingRuleFired(finding=finding, **system(finding.why)))
+        self._journal.record(f.HoldPlaced(scope=scope, rule=finding.rule_id, **system(finding.why)))
+
+    def _tell_all(self, finding: StoppingFinding) -> None:
+        state = self._journal.state
+        change = m.HoldChange(scope=self._scope, held=True, who="system", why=finding.why, rule=finding.rule_id)
+        # Participants first: it is their infusions that must not start.
+        for subject in state.active:
+            self._news.add(names.participant_id(state.study, subject), "change_hold", change)
+        for arm in state.arms:
+            self._news.add(names.arm_id(state.study, arm), "change_hold", change)
