@@ -8,14 +8,14 @@ from starter_output import say, table, when
 if TYPE_CHECKING:
     from schemas.packet import PacketWithHash, ParticipantEvent
     from schemas.protocol import Protocol
-    from schemas.states import ArmState, LevelTally, StudyState
+    from schemas.states import ArmState, DecisionRecord, LevelTally, Recommendation, StudyState
     from schemas.summary import Finding, FiredRule
 
 # Imports of Temporal, pydantic and our own rooms stand inside functions: `trial --help` and completion must answer at
 # once.
 # ruff: noqa: PLC0415
 
-SHORT_HASH = 12
+SHORT_HASH = 8
 """Digits of a hash where it need not be typed again."""
 
 
@@ -33,9 +33,7 @@ def show_arm(state: "ArmState", protocol: "Protocol", counts: "Sequence[LevelTal
     ]
     table("", ("Level", "Million cells", "Treated", "Evaluable", "DLTs", "Pending"), levels)
     if state.recommendation:
-        advice = state.recommendation
-        target = f" to level {advice.level}" if advice.level else ""
-        say(f"the rule recommends: {advice.action}{target}, since {advice.why}\n")
+        say(f"the rule recommends: {_advice(state.recommendation)}\n")
     if state.review_due:
         cohorts = ", ".join(str(cohort) for cohort in state.reviewing)
         say(f"under review: the decision on cohort {cohorts}; nobody gets a slot until the committee has decided\n")
@@ -52,21 +50,34 @@ def _phase(state: "ArmState") -> str:
 def _show_decisions(state: "ArmState") -> None:
     if not state.decisions:
         return
-    columns = ("Cohort", "From level", "Decision", "To level", "Rule said", "Who, when (UTC)", "Reason", "Signed")
     rows = [
         (
             d.cohort,
             d.from_level,
-            d.action,
-            d.level,
-            d.recommended,
-            f"{d.decided_by}\n{when(d.decided_at)}",
+            _decision(d.action, d.level),
+            "the same" if d.action is d.recommended else _decision(d.recommended, None),
+            f"{d.decided_by}\n{when(d.decided_at)}{_signed(d)}",
             d.reason,
-            f"{d.signature.meaning}\n{d.signature.signed_sha256[:SHORT_HASH]}" if d.signature else "",
         )
         for d in state.decisions
     ]
-    table("Decisions", columns, rows)
+    table("Decisions", ("Cohort", "Level", "Decision", "Rule said", "Who, when (UTC)", "Reason"), rows)
+
+
+def _advice(advice: "Recommendation") -> str:
+    direction = "to" if "escalate" in advice.action else "at"
+    level = f" {direction} level {advice.level}" if advice.level else ""
+    return f"{_decision(advice.action, None)}{level}, since {advice.why}"
+
+
+def _decision(action: str, level: int | None) -> str:
+    words = {"declare_rp2d": "declare RP2D", "de_escalate": "de-escalate"}.get(action, action)
+    return f"{words}\nlevel {level}" if level else words
+
+
+def _signed(decision: "DecisionRecord") -> str:
+    signature = decision.signature
+    return f"\n{signature.meaning} {signature.signed_sha256[:SHORT_HASH]}" if signature else ""
 
 
 def _show_findings(title: str, findings: "Sequence[Finding]") -> None:
@@ -94,11 +105,16 @@ def _show_expansions(state: "ArmState", protocol: "Protocol") -> None:
             state.verdicts[name].why if name in state.verdicts else "",
         )
         for name, expansion in state.expansions.items()
+        if expansion.places or name in state.verdicts
     ]
+    idle = [name for name, expansion in state.expansions.items() if not (expansion.places or name in state.verdicts)]
     columns = ("Target", "Stage", "Places", "Evaluable", "Responses", "Pending", "Verdict", "Why")
     design = protocol.expansion
     size = f" (stage 1: {design.stage_one_size}, in all: {design.total_size} evaluable)" if design else ""
-    table(f"Phase 2, by target{size}", columns, rows)
+    if rows:
+        table(f"Phase 2, by target{size}", columns, rows)
+    if idle:
+        say(f"Phase 2 is open, and nobody has a place yet: {', '.join(idle)}\n")
 
 
 def _evaluable(state: "ArmState", name: str) -> tuple[int, int, int, int]:
@@ -116,11 +132,10 @@ def _evaluable(state: "ArmState", name: str) -> tuple[int, int, int, int]:
 
 def show_packet(told: "PacketWithHash") -> None:
     """Show the packet in short, and its hash; the page and the PDF hold all of it."""
-    packet, advice = told.packet, told.packet.recommendation
+    packet = told.packet
     say(f"Safety review: arm {packet.arm}, cohort {packet.cohort}, dose level {packet.level}, {packet.phase}")
     say(f"data until {packet.data_until or 'nobody was seen yet'}; holds: {', '.join(packet.holds) or 'none'}")
-    target = f" to level {advice.level}" if advice.level else ""
-    say(f"the rule recommends: {advice.action}{target}, since {advice.why}")
+    say(f"the rule recommends: {_advice(packet.recommendation)}")
     if packet.awaited:
         say(f"not in this packet, though dosed: {', '.join(packet.awaited)}")
     levels = [
@@ -205,4 +220,5 @@ def _show_holds(state: "StudyState") -> None:
     rows = [(scope, f"{hold.placed_by}\n{when(hold.placed_at)}", hold.rule, hold.why) for scope, hold in records]
     table("Holds", ("On", "By, when (UTC)", "Stopping rule", "Why"), rows)
     for scope, hold in records:
-        say(f"to lift the hold on {scope}: --sign --hold-sha256 {hold_sha256(hold)}")
+        arm = "" if scope == "study" else f" --arm {scope}"
+        say(f"to lift it: trial study lift{arm} --reason ... --sign \\\n  --hold-sha256 {hold_sha256(hold)}")

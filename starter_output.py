@@ -315,11 +315,17 @@ def show_facts(title: str, facts: "Iterable[FoundFact]") -> None:
             found.sequence,
             when(found.fact["at"]),
             f"{found.fact['kind'].replace('_', ' ')}\n{describe_fact(found.fact)}".strip(),
-            *(found.fact[name] for name in ("who", "role", "why")),
+            who_said(found.fact),
+            found.fact["why"],
         )
         for found in facts
     ]
-    table(title, ("#", "When (UTC)", "What", "Who", "Role", "Why"), rows)
+    table(title, ("#", "When (UTC)", "What", "Who (role)", "Why"), rows)
+
+
+def who_said(fact: "Mapping[str, Any]") -> str:
+    """Say who a fact comes from, and in which role."""
+    return "system" if fact["who"] == "system" else f"{fact['who']} ({fact['role']})"
 
 
 def show_history(runs: "Iterable[WorkflowHistory]", to: TextIO) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from starter_output import say, table, when
+from starter_output import say, table, when, who_said
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -86,18 +86,16 @@ def show_changes(before: "AdverseEvent", after: "AdverseEvent") -> None:
 
 def show_events(subject: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Show a participant's adverse events, a row for each."""
-    columns = ("Event", "Term", "Grade", "Category", "Onset, end", "Serious", "Related to", "DLT", "Reports due")
+    columns = ("Event", "Term, category", "Grade", "Onset, end", "Serious, related to", "DLT", "Reports due")
     shown = [
         (
             f"{row['event_id']}\nversion {row['version']}",
-            row["term"],
+            f"{row['term']}\n{_spaced(row['category'])}",
             _grades(row),
-            row["category"],
             f"{row['onset_on']}\n{row['ended_on'] or 'not ended'}",
-            ", ".join(row["serious"]) or "no",
-            _relation(row),
+            f"{_spaced(', '.join(row['serious'])) or 'not serious'}\n{_relation(row)}",
             _dlt(row),
-            "\n".join(f"{report['kind']} {when(report['due_at'])}" for report in _owed(row)),
+            "\n".join(f"{_spoken(report['kind'])}, {when(report['due_at'])}" for report in _owed(row)),
         )
         for row in rows
     ]
@@ -116,7 +114,12 @@ def _grades(row: Mapping[str, Any]) -> str:
 
 
 def _relation(row: Mapping[str, Any]) -> str:
-    return ", ".join(row["related_parts"]) or ("yes" if row["related"] else "no")
+    parts = _spaced(", ".join(row["related_parts"])).replace("car nk", "CAR-NK")
+    return parts or ("related" if row["related"] else "not related")
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _dlt(row: Mapping[str, Any]) -> str:
@@ -154,17 +157,13 @@ def show_event(
     subject: str, row: Mapping[str, Any], versions: Sequence[Mapping[str, Any]], followed: Sequence[Mapping[str, Any]]
 ) -> None:
     """Show an adverse event: what it says now, its versions, and what followed."""
-    now = [(name, text) for name, text in _fields(row["event"])]
-    table("", (f"{subject} {row['event_id']}", f"version {row['version']}"), [*now, *_judged(row)])
-    told = [(v["version"], when(v["at"]), _by(v), v["why"], _changed(v)) for v in versions]
-    table("Versions", ("#", "When (UTC)", "Who", "Why", "Old -> new"), told)
+    said = [*_fields(row["event"]), *_judged(row)]
+    table("", (f"{subject} {row['event_id']}", f"version {row['version']}"), said)
+    told = [(v["version"], when(v["at"]), who_said(v), v["why"], _changed(v)) for v in versions]
+    table("Versions", ("#", "When (UTC)", "Who (role)", "Why", "Old -> new"), told)
     if followed:
-        shown = [(when(f["at"]), f["kind"].replace("_", " "), _by(f), f["why"]) for f in followed]
-        table("What followed", ("When (UTC)", "What", "Who", "Why"), shown)
-
-
-def _by(said: Mapping[str, Any]) -> str:
-    return "system" if said["who"] == "system" else f"{said['who']} ({said['role']})"
+        shown = [(when(f["at"]), f"{_spaced(f['kind'])}\n{f['what']}", who_said(f)) for f in followed]
+        table("What followed", ("When (UTC)", "What", "Who (role)"), shown)
 
 
 def _changed(version: Mapping[str, Any]) -> str:
@@ -181,9 +180,9 @@ def _in_words(text: str) -> str:
 
 
 def _value(value: object) -> str:
+    if value in (None, [], {}):
+        return "(none)"
     match value:
-        case None | [] | {}:
-            return "(none)"
         case {"on": day, "grade": grade}:
             return f"{day} grade {grade}"
         case dict():

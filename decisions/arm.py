@@ -195,7 +195,7 @@ def _apply_decision(state: ArmState, fact: _DecisionFact) -> ArmState:
         case f.Decided():
             return _decide(state, fact)
         case f.ArmClosed():
-            closed = {"status": ArmStatus.CLOSED, "rp2d_level": fact.rp2d_level, "queue": ()}
+            closed = {"status": ArmStatus.CLOSED, "rp2d_level": fact.rp2d_level, "queue": (), "targets": {}}
             return state.model_copy(update=closed)
         case _:
             assert_never(fact)

@@ -10,7 +10,7 @@ from schemas.base import ArmId, Frozen, Role
 from schemas.expansion import SimonDesign
 from schemas.panel import Antigen, SampleType
 from schemas.safety import DltDefinition, ReportingClocks
-from schemas.stopping import StoppingRules
+from schemas.stopping import StoppingRules, StoppingScope
 from schemas.support import CytokineRules, RetreatmentRules
 from schemas.tumour import RecistRules
 
@@ -327,7 +327,14 @@ class Protocol(Frozen):
         if self.escalation.stagger_days > self.dlt.window_days:
             raise ValueError("escalation: stagger_days is longer than the DLT window")
         self._check_tasks_of_sections()
+        self._check_stopping()
         return self
+
+    def _check_stopping(self) -> None:
+        # The study hears of those who have an event, not of everybody treated.
+        rates = [rule.id for rule in self.stopping if rule.kind == "event_rate" and rule.scope is StoppingScope.STUDY]
+        if rates:
+            raise ValueError(f"stopping: {', '.join(rates)} is a rate of the treated: its scope must be arm")
 
     def _check_tasks_of_sections(self) -> None:
         wanted = [task for section, tasks in TASKS_OF_SECTIONS.items() if getattr(self, section) for task in tasks]

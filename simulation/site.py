@@ -25,13 +25,14 @@ from schemas.commands import (
     Envelope,
     ReportAdverseEvent,
 )
+from schemas.problem import ProblemType
 from schemas.protocol import Protocol
 from schemas.states import ParticipantState
 from schemas.toxicity import CrsObservation
 from simulation.answers import answer_for
 from simulation.clock import Clocks
 from simulation.people import VirtualParticipant
-from workflows.doors import Doors
+from workflows.doors import Doors, RefusedError
 
 PEOPLE = {
     Role.COORDINATOR: "coordinator-01",
@@ -43,6 +44,8 @@ PEOPLE = {
 }
 LOOK_AGAIN_SECONDS = 20.0
 """News can be lost with a connection: a site looks at its worklist now and then all the same."""
+OVERTAKEN = (ProblemType.TASK_ALREADY_CLOSED, ProblemType.ON_HOLD, ProblemType.OPEN_CANDIDATE)
+"""An infusion is taken off the worklist when a hold or a possible DLT comes in its way."""
 Toxicity = Callable[[ParticipantState], Awaitable[bool]]
 
 
@@ -132,8 +135,9 @@ class VirtualSite:
             if until(seen.stage):
                 self._news.stir(self._workflow_id)
                 return
-            now = self._world.clocks.heard(self._workflow_id, seen.at)
-            if not await self._answer(seen.tasks, now):
+            self._world.clocks.heard(self._workflow_id, seen.at)
+            # Not the moment that the clock was told to skip to: other news may come before it has got there.
+            if not await self._answer(seen.tasks, seen.at):
                 await self._let_time_pass(seen.next_at)
 
     async def _answer(self, tasks: Sequence[Mapping[str, Any]], now: datetime) -> bool:
@@ -154,10 +158,19 @@ class VirtualSite:
             command = AnswerTask(
                 envelope=self._envelope(Role(task["role"]), now), task_id=task["task_id"], answer=answer
             )
-            await self._doors.answer_task(self._person.subject, command)
-            if task["step"] == "infusion-1":
+            if await self._is_taken(command) and task["step"] == "infusion-1":
                 self._day_zero = now.date()
         return answered
+
+    async def _is_taken(self, command: AnswerTask) -> bool:
+        """Send an answer; return whether it still was wanted, or whether the worklist has changed meanwhile."""
+        try:
+            await self._doors.answer_task(self._person.subject, command)
+        except RefusedError as refused:
+            if refused.problem.type not in OVERTAKEN:
+                raise
+            return False
+        return True
 
     async def _let_time_pass(self, next_at: datetime | None) -> None:
         if next_at is None or next_at == self._forwarded:

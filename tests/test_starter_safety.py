@@ -54,7 +54,7 @@ async def events(trial: Trial) -> list[dict[str, Any]]:
 
 async def task(trial: Trial, part: str) -> str:
     """Wait until a task is open whose id has this part; return its id."""
-    found = await until(lambda: open_tasks(trial), lambda tasks: any(part in each for each in tasks))
+    found: list[str] = await until(lambda: open_tasks(trial), lambda tasks: any(part in each for each in tasks))
     return next(each for each in found if part in each)
 
 

@@ -177,8 +177,7 @@ async def delegate(trial: Trial, person: str, role: str) -> None:
     """Delegate a role, and wait until the arms know who may sign for the committee."""
     await trial.ok("study", "delegate", person, role, "--reason", "on the delegation log", *OPERATIONS)
     if role == "committee":
-        for arm in ("single-target", "dual-target"):
-            await until(lambda arm=arm: trial.ok("arm", "status", arm), lambda state: person in state["signers"])
+        await until(lambda: trial.ok("arm", "status"), lambda arms: all(person in arm["signers"] for arm in arms))
 
 
 async def signed(trial: Trial, arm: str = "single-target") -> tuple[str, ...]:

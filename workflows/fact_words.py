@@ -68,7 +68,12 @@ def _dlt_finding(fact: Fact) -> str:
 
 def _clock_started(fact: Fact) -> str:
     due = fact["due"]
-    return f"{fact['event_id']}: {due['kind']} due {due['due_at']}, clock from {due['clock_started_at']}"
+    due_at, since = _minute(due["due_at"]), _minute(due["clock_started_at"])
+    return f"{fact['event_id']}: {due['kind']} due {due_at}, clock from {since}"
+
+
+def _minute(moment: str) -> str:
+    return moment[:16].replace("T", " ")
 
 
 def _clock_stopped(fact: Fact) -> str:
@@ -112,6 +117,22 @@ def _hold(fact: Fact) -> str:
 
 def _signature(signature: Fact) -> str:
     return f"{signature['meaning']} of sha256 {signature['signed_sha256']}"
+
+
+def _asked(fact: Fact) -> str:
+    advice = fact["recommendation"]
+    tallies = (f"level {t['level']}: {t['dlts']} DLTs in {t['evaluable']} of {t['treated']}" for t in advice["tallies"])
+    return f"cohort {fact['cohort']}: {_action(advice)}; {', '.join(tallies)}"
+
+
+def _decided(fact: Fact) -> str:
+    signed = f", signed: {_signature(fact['signature'])}" if fact.get("signature") else ""
+    said = f"cohort {fact['cohort']} at level {fact['from_level']}: {_action(fact)}"
+    return f"{said}, the rule said {fact['recommended']}{signed}"
+
+
+def _action(decision: Fact) -> str:
+    return f"{decision['action']}, level {decision['level']}" if decision.get("level") else str(decision["action"])
 
 
 def _safety(fact: Fact) -> str:
@@ -201,6 +222,8 @@ IN_WORDS: dict[str, Callable[[Fact], str]] = {
     "cycle_started": _cycle,
     "hold_placed": _hold,
     "hold_lifted": _hold,
+    "decision_asked": _asked,
+    "decided": _decided,
     "safety_told": _safety,
     "decision_reopened": _reopened,
     "stopping_rule_fired": _fired,

@@ -7,9 +7,11 @@ import pytest
 
 from decisions.answers import (
     ended,
+    ended_for_answer,
     future_day,
     future_time,
     malformed_adverse_event,
+    malformed_amendment,
     malformed_answer,
     malformed_end,
     missing_reason,
@@ -18,6 +20,7 @@ from decisions.answers import (
     wrong_site,
     wrong_site_role,
 )
+from schemas.adverse_events import GradeOn
 from schemas.answers import (
     Answer,
     BaselineImaging,
@@ -36,6 +39,7 @@ from schemas.answers import (
 from schemas.base import Role
 from schemas.commands import (
     AdverseEvent,
+    AmendAdverseEvent,
     AnswerTask,
     EndParticipation,
     EndReason,
@@ -47,6 +51,7 @@ from schemas.outcome import Disposition, DltStatus
 from schemas.panel import Antigen, SampleType
 from schemas.problem import Problem, ProblemType
 from schemas.protocol import Protocol, ProtocolReference
+from schemas.safety import DltFinding, DltFindingStatus
 from schemas.states import ParticipantState, Slot
 from schemas.task import Task, TaskEnd, TaskKind
 from schemas.tumour import BaselineAssessment
@@ -69,6 +74,7 @@ OPENED = datetime(2026, 4, 10, 8, tzinfo=UTC)
 CLOSES = datetime(2026, 4, 20, tzinfo=UTC)
 SUBJECT = "CN01-001"
 TASK_ID = f"{SUBJECT}:01-step"
+EVENT = AdverseEvent(term="Fatigue", grade=1, onset_on=date(2026, 4, 12), related=False)
 PANEL_RESULT = make_cells(Antigen.HER2, 0, 0, 0, 100)
 
 
@@ -84,7 +90,7 @@ def make_task(kind: TaskKind, **changes: object) -> Task:
         due_at=CLOSES,
         escalate_at=CLOSES,
         expires_at=CLOSES,
-        detail={"unit": "U-001"},
+        detail={"unit": "U-001", "event_id": "AE-001"},
     )
     return task.model_copy(update=changes)
 
@@ -100,6 +106,7 @@ def participant(*tasks: Task, **changes: object) -> ParticipantState:
         age_years=60,
         tasks={task.id: task for task in tasks},
         slot=Slot(arm="single-target", cohort=1, level=1, million_cells=100),
+        adverse_events=(EVENT,),
         latest_on=CONSENT,
     )
     return base.model_copy(update=changes)
@@ -262,7 +269,8 @@ def test_a_task_without_a_window_accepts_any_day_since_consent(field: str) -> No
     assert malformed(early, state) == too_early(field, "2026-02-28", "the consent", "2026-03-01")
 
 
-WINDOWED = [field for field in FIELDS if field not in (*SINCE_CONSENT, "answer.administered_on")]
+OF_AN_EVENT = ("answer.adjudicated_on", "answer.answered_on", "answer.reported_at")
+WINDOWED = [field for field in FIELDS if field not in (*SINCE_CONSENT, *OF_AN_EVENT, "answer.administered_on")]
 
 
 @pytest.mark.parametrize("field", WINDOWED)
@@ -289,6 +297,30 @@ def test_a_step_comes_neither_before_its_window_nor_before_the_step_before_it(
     value = (earliest - timedelta(days=1)).isoformat()
     assert malformed(answer, state) is None
     assert malformed(early, state) == too_early(field, value, what, earliest.isoformat())
+
+
+@pytest.mark.parametrize("field", OF_AN_EVENT)
+def test_what_is_answered_of_an_event_does_not_come_before_it(field: str) -> None:
+    """The onset on 12 April is in order, the day before is not; the task's window and the visits play no part."""
+    answer, early = dated_answers(date(2026, 4, 12))[field], dated_answers(date(2026, 4, 11))[field]
+    state = participant(make_task(TaskKind(answer.kind)), consent_signed_on=date(2026, 4, 13))
+
+    assert malformed(answer, state) is None
+    assert malformed(early, state) == too_early(field, "2026-04-11", "the event's onset", "2026-04-12")
+
+
+@pytest.mark.parametrize("field", OF_AN_EVENT)
+def test_what_is_answered_of_an_event_names_the_event_of_its_task(field: str) -> None:
+    """Another event's answer would be booked on the wrong one."""
+    answer = dated_answers(TODAY)[field].model_copy(update={"event_id": "AE-002"})
+
+    assert malformed(answer) == Problem(
+        type=ProblemType.INVALID_INPUT,
+        field="answer.event_id",
+        value="AE-002",
+        rule=f"{TASK_ID} is about another adverse event",
+        expected="AE-001",
+    )
 
 
 def test_a_cytokine_course_follows_the_infusion() -> None:
@@ -738,6 +770,77 @@ def test_an_adverse_event_lies_between_consent_and_now(changes: dict[str, Any], 
     command = ReportAdverseEvent(envelope=envelope(), event=event()).model_copy(update={"event": event(**changes)})
 
     assert malformed_adverse_event(participant(), command, NOW) == problem
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"course": (GradeOn(on=date(2026, 4, 2), grade=1),)}, None),
+        (
+            {"ended_on": None, "course": (GradeOn(on=date(2026, 4, 17), grade=1),)},
+            in_future("event.course", "2026-04-17", "2026-04-15"),
+        ),
+        ({"aware_at": NOW + timedelta(minutes=5)}, None),
+        (
+            {"aware_at": NOW + timedelta(minutes=6)},
+            in_future("event.aware_at", "2026-04-15T10:06:00+00:00", "2026-04-15T10:00:00+00:00"),
+        ),
+        # At 10:00 UTC of the day before, the day of the onset begins at UTC+14.
+        ({"aware_at": datetime(2026, 3, 31, 10, tzinfo=UTC)}, None),
+        (
+            {"aware_at": datetime(2026, 3, 31, 9, 59, tzinfo=UTC)},
+            too_early("event.aware_at", "2026-03-31T09:59:00+00:00", "the onset", "2026-04-01"),
+        ),
+    ],
+)
+def test_what_an_event_tells_of_its_course_lies_between_onset_and_now(
+    changes: dict[str, Any], problem: Problem | None
+) -> None:
+    """A later grade and the site's awareness have their days, too; an amendment is looked at in the same way."""
+    told = event(**changes)
+    sent = envelope(reason="the chart was read again")
+    amendment = AmendAdverseEvent(envelope=sent, event_id="AE-001", version=1, event=event()).model_copy(
+        update={"event": told}
+    )
+    report = ReportAdverseEvent(envelope=sent, event=event()).model_copy(update={"event": told})
+
+    assert malformed_adverse_event(participant(), report, NOW) == problem
+    assert malformed_amendment(participant(), amendment, NOW) == problem
+
+
+def test_an_amendment_needs_a_reason() -> None:
+    """Every change is documented with its reason (21 CFR 11.10(e)); a report needs none."""
+    amendment = AmendAdverseEvent(envelope=envelope(), event_id="AE-001", version=1, event=event())
+
+    assert malformed_amendment(participant(), amendment, NOW) == NO_REASON
+    assert malformed_adverse_event(participant(), ReportAdverseEvent(envelope=envelope(), event=event()), NOW) is None
+
+
+@pytest.mark.parametrize("kind", list(TaskKind))
+def test_after_an_end_only_what_is_owed_of_an_event_is_answered(kind: TaskKind) -> None:
+    """Adjudications, queries and reports outlive the participation, up to the final state."""
+    state = participant(make_task(kind), end=EndReason.WITHDRAWAL, end_on=TODAY)
+    command = answered(SafetyVisit(visited_on=TODAY))
+    owed = {TaskKind.DLT_ADJUDICATION, TaskKind.GRADE_QUERY, TaskKind.SAE_REPORT, TaskKind.SUSAR_REPORT}
+
+    assert (ended_for_answer(state, command) is None) == (kind in owed)
+    final = state.model_copy(update={"disposition": Disposition.WITHDRAWN})
+    assert ended_for_answer(final, command) == ended(final)
+    assert ended_for_answer(participant(make_task(kind)), command) is None
+
+
+def test_no_infusion_is_taken_while_an_event_may_be_dose_limiting() -> None:
+    """The candidates are named; the adjudication comes first."""
+    finding = DltFinding(status=DltFindingStatus.CANDIDATE, why="CRS of grade 4")
+    state = participant(make_task(TaskKind.INFUSION), dlt_findings={"AE-001": finding})
+
+    assert refused(infusion(), state) == Problem(
+        type=ProblemType.OPEN_CANDIDATE,
+        field="task_id",
+        value=TASK_ID,
+        rule="no infusion starts while AE-001 may be dose-limiting",
+        expected="the adjudication first",
+    )
 
 
 AHEAD = in_future("envelope.time", "2026-04-15T11:00:00+00:00", "2026-04-15T10:00:00+00:00")

@@ -66,6 +66,8 @@ NEW = ParticipantState(
 SLOT = Slot(arm="single-target", cohort=1, level=1, million_cells=100)
 EVENT = AdverseEvent(term="Fatigue", grade=1, onset_on=DAY, related=False)
 WORSE = EVENT.model_copy(update={"grade": 3})
+RENAMED = EVENT.model_copy(update={"term": "Asthenia"})
+NOT_LIMITING = DltAdjudication(event_id="AE-001", dose_limiting=False, adjudicated_on=DAY, rationale="explained")
 GRADE_1, GRADE_3 = (ComputedGrade(grade=grade, why="by the observations") for grade in (1, 3))
 FINDING = DltFinding(status=DltFindingStatus.CANDIDATE, why="grade 3")
 NO_FINDING = DltFinding(status=DltFindingStatus.NONE, why="grade 1")
@@ -187,12 +189,12 @@ VERDICT = EligibilityVerdict(outcome="eligible", criteria=())
         (
             {"stage": Stage.TREATMENT},
             f.DltJudged(**SYSTEM, status=DltStatus.NO_DLT),
-            {"dlt": DltStatus.NO_DLT, "stage": Stage.FOLLOW_UP},
+            {"dlt": DltStatus.NO_DLT, "dlt_reason": "the rule", "stage": Stage.FOLLOW_UP},
         ),
         (
             {"stage": Stage.ENDED, "disposition": Disposition.DIED},
             f.DltJudged(**SYSTEM, status=DltStatus.DLT),
-            {"dlt": DltStatus.DLT},
+            {"dlt": DltStatus.DLT, "dlt_reason": "the rule"},
         ),
         (
             {"adverse_events": (EVENT,)},
@@ -227,6 +229,21 @@ VERDICT = EligibilityVerdict(outcome="eligible", criteria=())
                 "event_versions": {"AE-001": 3, "AE-002": 2},
                 "computed_grades": {"AE-002": GRADE_1},
             },
+        ),
+        # What an event was judged as no longer stands once it changes in what the question goes by, and not before.
+        (
+            {"adverse_events": (EVENT, EVENT), "adjudications": {"AE-001": NOT_LIMITING, "AE-002": NOT_LIMITING}},
+            f.AdverseEventAmended(**PERSON, event_id="AE-002", version=2, event=WORSE, changes=()),
+            {
+                "adverse_events": (EVENT, WORSE),
+                "event_versions": {"AE-002": 2},
+                "adjudications": {"AE-001": NOT_LIMITING},
+            },
+        ),
+        (
+            {"adverse_events": (EVENT,), "adjudications": {"AE-001": NOT_LIMITING}},
+            f.AdverseEventAmended(**PERSON, event_id="AE-001", version=2, event=RENAMED, changes=()),
+            {"adverse_events": (RENAMED,), "event_versions": {"AE-001": 2}},
         ),
         (
             {"dlt_findings": {"AE-001": NO_FINDING, "AE-002": NO_FINDING}},

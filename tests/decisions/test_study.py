@@ -5,14 +5,19 @@ from typing import Any
 
 import pytest
 
+from decisions.safety_records import fired_rule, record_of
 from decisions.study import apply, start
 from schemas import facts as f
 from schemas.base import Role
 from schemas.commands import DecisionAction
+from schemas.expansion import ExpansionAction, ExpansionDecision, ExpansionVerdict, ResponseTally
 from schemas.outcome import Disposition
+from schemas.panel import Antigen
 from schemas.problem import Problem, ProblemType
 from schemas.protocol import ProtocolReference
 from schemas.states import HoldRecord, StudyArm, StudyState
+from schemas.stopping import StoppingFinding, StoppingScope
+from schemas.summary import SafetySummary
 from tests.decisions.makers import PROTOCOL
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -140,6 +145,56 @@ def test_a_decision_is_counted_for_its_own_arm(
         arm="single-target", decisions=2, last_action=action, level=level, closed=closed, rp2d_level=rp2d_level
     )
     assert apply(earlier, fact) == earlier.model_copy(update={"arms": {"single-target": arm, "dual-target": DUAL}})
+
+
+def test_an_arm_with_a_phase_two_is_not_closed_by_its_rp2d() -> None:
+    """It goes on in Phase 2, target by target, and closes with the last; a stop in Phase 2 closes it at once."""
+    action = DecisionAction.DECLARE_RP2D
+    declared = f.ArmDecided(**SYSTEM, arm="single-target", cohort=2, action=action, level=2, rp2d_level=2, phase=2)
+    counts = ResponseTally(size=10, evaluable=10, responses=1, pending=0, beyond=0, not_evaluable=0)
+    verdict = ExpansionVerdict(
+        target=(Antigen.TROP2,),
+        action=ExpansionAction.STOP_FOR_FUTILITY,
+        why="futile",
+        stage_one=counts,
+        total=counts,
+    )
+    futile = ExpansionDecision.FUTILE
+
+    state = apply(RUNNING, declared)
+    assert (state.arms["single-target"].phase, state.arms["single-target"].closed) == (2, False)
+    state = apply(state, f.ExpansionJudged(**SYSTEM, arm="single-target", verdict=verdict, decided=futile))
+    assert state.arms["single-target"].expansions == {"TROP2": futile}
+    assert state.arms["dual-target"] == DUAL
+    assert not state.arms["single-target"].closed
+    assert apply(state, f.ArmClosed(**SYSTEM, arm="single-target", rp2d_level=2)).arms["single-target"].closed
+    stopped = f.ArmDecided(**SYSTEM, arm="single-target", cohort=2, action=DecisionAction.STOP, phase=2)
+    assert apply(state, stopped).arms["single-target"].closed
+    for nameless in (f.ArmClosed(**SYSTEM), f.ExpansionJudged(**SYSTEM, verdict=verdict)):
+        with pytest.raises(ValueError, match=f"^{nameless.kind} in a study names the arm$"):
+            apply(state, nameless)
+
+
+def test_safety_is_kept_by_subject_and_what_has_fired_is_kept() -> None:
+    """The latest of a participant stands, with arm and phase; a finding says what it counted."""
+    told = SafetySummary(subject="CN01-001", target=(Antigen.TROP2,), cohort=3, level=2, million_cells=300)
+    finding = StoppingFinding(
+        rule_id="related-death",
+        scope=StoppingScope.STUDY,
+        count=1,
+        treated=3,
+        fires_at=1,
+        why="a death",
+        subjects=("CN01-001",),
+        events=(),
+    )
+
+    state = apply(RUNNING, f.SafetyTold(**SYSTEM, summary=told, arm="dual-target", phase=2))
+    assert state.safety == {"CN01-001": record_of(told, "dual-target", 2)}
+    state = apply(state, f.StoppingRuleFired(**SYSTEM, finding=finding))
+    assert state.fired == (fired_rule(finding, NOW.date()),)
+    with pytest.raises(ValueError, match="safety_told of CN01-001 in a study names the arm"):
+        apply(state, f.SafetyTold(**SYSTEM, summary=told))
 
 
 def test_a_fact_of_an_arm_is_none_of_the_study_s() -> None:

@@ -234,6 +234,7 @@ def drop(*place: str | int) -> Callable[[Content], None]:
         ),
         (drop("stopping", 0, "maximum"), "stopping.0.maximum = missing: ", "Field required"),
         (set_at("stopping", 2, "id", to="related-death"), "stopping = [", "the ids of stopping rules must differ"),
+        (set_at("stopping", 1, "scope", to="study"), "stopping", "severe-toxicity-rate is a rate of the treated"),
         (
             set_at("expansion", "total_size", to=10),
             'expansion = {"null_rate": 0.1',

@@ -1,7 +1,7 @@
 """Adverse events that the safety tests tell of, and how they are sent."""
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Awaitable
 from typing import Any
 
 from activities.worklist import facts_of
@@ -16,9 +16,9 @@ from tests.workflows.stories import Case, Row, envelope, eventually
 CAUSED = {StudyPart.CAR_NK: Causality.PROBABLE}
 
 
-def crs(case: Case, *, grade: int, **changes: Any) -> AdverseEvent:
+def crs(case: Case, *, grade: int, **changes: object) -> AdverseEvent:
     """Make a CRS of today, related to the cells."""
-    told: dict[str, Any] = {
+    told: dict[str, object] = {
         "term": "Cytokine release syndrome",
         "grade": grade,
         "onset_on": case.today,
@@ -28,15 +28,15 @@ def crs(case: Case, *, grade: int, **changes: Any) -> AdverseEvent:
     return AdverseEvent.model_validate(told | changes)
 
 
-def mild(case: Case, **changes: Any) -> AdverseEvent:
+def mild(case: Case, **changes: object) -> AdverseEvent:
     """Make a mild event of today that nobody has to act on."""
-    told: dict[str, Any] = {"term": "Fatigue", "grade": 1, "onset_on": case.today, "related": False}
+    told: dict[str, object] = {"term": "Fatigue", "grade": 1, "onset_on": case.today, "related": False}
     return AdverseEvent.model_validate(told | changes)
 
 
-def life_threatening(case: Case, **changes: Any) -> AdverseEvent:
+def life_threatening(case: Case, **changes: object) -> AdverseEvent:
     """Make a serious event of today that is related and not expected."""
-    serious = {"seriousness": (Seriousness.LIFE_THREATENING,)}
+    serious: dict[str, object] = {"seriousness": (Seriousness.LIFE_THREATENING,)}
     return crs(case, grade=4, **(serious | changes))
 
 
@@ -47,7 +47,7 @@ async def report(case: Case, event: AdverseEvent) -> Accepted:
 
 
 async def amend(
-    case: Case, event_id: str, version: int, reason: str | None = "the chart was read again", **changes: Any
+    case: Case, event_id: str, version: int, reason: str | None = "the chart was read again", **changes: object
 ) -> Accepted:
     """Amend an event, as it was read at this version."""
     state = await case.state()
@@ -80,12 +80,6 @@ async def shown(case: Case, step: str) -> Row:
     return found[0]
 
 
-async def pass_days(case: Case, days: int) -> None:
-    """Let days go by for one participant, step by step, with what is left unanswered."""
-    goal = case.now + timedelta(days=days)
-    await case.play(lambda seen: seen.at >= goal or (seen.next_at or goal) > goal, f"{days} days have passed")
-
-
 async def told_of(world: World, arm: str, subject: str) -> list[dict[str, Any]]:
     """Return what an arm was told of a participant's safety and outcome."""
     facts = await facts_of(world.pool, names.arm_id(world.doors.study, arm))
@@ -97,6 +91,6 @@ async def told_of(world: World, arm: str, subject: str) -> list[dict[str, Any]]:
     ]
 
 
-async def at_once(*sent: Any) -> list[Any]:
+async def at_once(*sent: Awaitable[Accepted]) -> list[Accepted | BaseException]:
     """Send commands at the same moment; return answers and errors in their order."""
     return await asyncio.gather(*sent, return_exceptions=True)

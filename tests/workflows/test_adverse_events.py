@@ -133,7 +133,7 @@ BAD_EVENTS = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "field", "value"), BAD_EVENTS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("changes", "field", "value"), BAD_EVENTS, ids=str)
 async def test_an_event_that_cannot_be_is_refused_with_its_field(
     world: World, protocol: LoadedProtocol, changes: Mapping[str, Any], field: str, value: str
 ) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from protocols.loader import LoadedProtocol
+from schemas.adverse_events import EventCategory
 from schemas.base import Role
 from schemas.commands import DecisionAction
 from schemas.outcome import Disposition, DltStatus
@@ -13,6 +14,7 @@ from schemas.states import ArmStatus, SlotState
 from simulation.people import VirtualParticipant
 from simulation.site import World
 from simulation.trial import fill_bank, run_phase_one, start_study
+from tests.workflows.safety_stories import mild, report
 from tests.workflows.stories import (
     MESOTHELIN,
     SINGLE,
@@ -272,7 +274,7 @@ async def test_an_event_that_is_no_dlt_or_comes_too_late_does_not_count(world: W
     """A grade 3 event that is no DLT, and a DLT with its onset after day 28, leave the participant without a DLT."""
     case = await one(world, protocol)
     await case.reach("treatment-check-infusion-2")
-    await case.report("Anaemia", grade=3, dlt=False)
+    await report(case, mild(case, term="Anaemia", grade=3, related=True, category=EventCategory.HAEMATOLOGICAL))
     await judged(case)
     await case.reach("imaging-week-8")
     await case.report("Pneumonitis", grade=4)

@@ -51,7 +51,7 @@ async def slot_is(case: Case, state: SlotState) -> None:
 async def test_a_candidate_waits_for_the_investigator_and_counts_once_confirmed(
     world: World, protocol: LoadedProtocol
 ) -> None:
-    """CRS of grade 4 is a candidate by the protocol; adjudicated, it is a DLT: treatment stops, and the arm counts it."""
+    """CRS of grade 4 is a candidate by the protocol; adjudicated as a DLT it stops treatment, and the arm counts it."""
     case = await after_first_infusion(world, protocol)
 
     task = await candidate(case)

@@ -8,7 +8,6 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from temporalio.client import Client
@@ -141,7 +140,7 @@ async def test_events_that_arrive_while_a_run_is_left_are_kept(world: World, pro
 
 
 async def test_who_waits_for_a_slot_or_product_waits_on_in_the_next_run(world: World, protocol: LoadedProtocol) -> None:
-    """While somebody waits for a place, and then for product, many events come in; the arm is asked once all the same."""
+    """While somebody waits for a place, and then for product, many events come in; the waiting goes on where it was."""
     first, waiting = await begin(world, protocol, somebody(1), somebody(2), units=0)
     await load_bank(world, units=3)
     await in_line([first, waiting])
