@@ -84,9 +84,9 @@ def _apply_slot(state: ArmState, fact: _SlotFact) -> ArmState:  # noqa: PLR0911 
     match fact:
         case f.SlotRequested():
             return _wait(state, fact)
-        case (
-            f.SlotGiven() | f.SlotGivenBack() | f.FirstDoseReported() | f.OutcomeReported()
-        ) if concerns_place(state, fact):
+        case f.SlotGiven() | f.SlotGivenBack() | f.FirstDoseReported() | f.OutcomeReported() if concerns_place(
+            state, fact
+        ):
             return _leave_queue(apply_place(state, fact), fact.subject)
         case f.SlotGiven():
             return _give(state, fact)
@@ -195,7 +195,12 @@ def _apply_decision(state: ArmState, fact: _DecisionFact) -> ArmState:
         case f.Decided():
             return _decide(state, fact)
         case f.ArmClosed():
-            closed = {"status": ArmStatus.CLOSED, "rp2d_level": fact.rp2d_level, "queue": (), "targets": {}}
+            closed: dict[str, object] = {
+                "status": ArmStatus.CLOSED,
+                "rp2d_level": fact.rp2d_level,
+                "queue": (),
+                "targets": {},
+            }
             return state.model_copy(update=closed)
         case _:
             assert_never(fact)

@@ -247,12 +247,16 @@ def _answered(state: ParticipantState, step: str, answer: Answer) -> dict[str, A
             given = {"lymphodepletion_on": (*state.lymphodepletion_on, answer.given_at.date())}
             return latest | given | _cycle_moved(step, answer.given_at.date())
         case InfusionGiven():
-            return latest | _cycle_moved(step, answer.started_at.date()) | {
-                "infusions": (*state.infusions, answer),
-                "infusion_steps": (*state.infusion_steps, step),
-                "units": tuple(unit for unit in state.units if unit != answer.unit_id),
-                "stage": Stage.TREATMENT,
-            }
+            return (
+                latest
+                | _cycle_moved(step, answer.started_at.date())
+                | {
+                    "infusions": (*state.infusions, answer),
+                    "infusion_steps": (*state.infusion_steps, step),
+                    "units": tuple(unit for unit in state.units if unit != answer.unit_id),
+                    "stage": Stage.TREATMENT,
+                }
+            )
         case SafetyVisit():
             return latest | {"last_safety_visit_on": answer.visited_on} | _toxicity(answer.visited_on, answer)
         case TreatmentCheck():

@@ -56,9 +56,7 @@ def _expanded(state: StudyState, fact: f.ExpansionJudged | f.ArmClosed) -> dict[
     arm = state.arms[fact.arm]
     match fact:
         case f.ExpansionJudged():
-            told: dict[str, object] = {
-                "expansions": arm.expansions | {target_key(fact.verdict.target): fact.decided}
-            }
+            told: dict[str, object] = {"expansions": arm.expansions | {target_key(fact.verdict.target): fact.decided}}
         case f.ArmClosed():
             told = {"closed": True}
         case _:

@@ -28,7 +28,7 @@ from schemas.commands import (
 from schemas.problem import ProblemType
 from schemas.protocol import Protocol
 from schemas.states import ParticipantState
-from schemas.toxicity import CrsObservation
+from schemas.toxicity import IcansObservation
 from simulation.answers import answer_for
 from simulation.clock import Clocks
 from simulation.people import VirtualParticipant
@@ -49,17 +49,21 @@ OVERTAKEN = (ProblemType.TASK_ALREADY_CLOSED, ProblemType.ON_HOLD, ProblemType.O
 Toxicity = Callable[[ParticipantState], Awaitable[bool]]
 
 
-def severe_crs(now: datetime) -> AdverseEvent:
-    """Return cytokine release syndrome of grade 4 by ASTCT, which the protocol puts up as a candidate DLT."""
+def severe_icans(now: datetime) -> AdverseEvent:
+    """
+    Return neurotoxicity of grade 3 by ASTCT, which the protocol puts up as a candidate DLT.
+
+    Not a CRS of grade 4: two of those hold an arm by a stopping rule, and a Phase 1 that is to run on must not.
+    """
     return AdverseEvent(
-        term="Cytokine release syndrome",
-        grade=4,
+        term="Immune effector cell-associated neurotoxicity syndrome",
+        grade=3,
         onset_on=now.date(),
         related=True,
-        category=EventCategory.CRS,
+        category=EventCategory.ICANS,
         causality={StudyPart.CAR_NK: Causality.PROBABLE},
-        seriousness=(Seriousness.LIFE_THREATENING,),
-        crs=CrsObservation(highest_temperature_celsius=39.4, hypotension=True, vasopressors=2),
+        seriousness=(Seriousness.HOSPITALISATION,),
+        icans=IcansObservation(ice_points=2),
     )
 
 
@@ -202,7 +206,7 @@ class VirtualSite:
         if state.slot is not None and await self._toxicity(state):
             await self._world.bring_arm(state.slot.arm, now)
             command = ReportAdverseEvent(
-                envelope=self._envelope(Role.INVESTIGATOR, now, "seen at the ward"), event=severe_crs(now)
+                envelope=self._envelope(Role.INVESTIGATOR, now, "seen at the ward"), event=severe_icans(now)
             )
             await self._doors.report_adverse_event(self._person.subject, command)
 
