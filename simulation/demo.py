@@ -173,6 +173,9 @@ async def _report(world: World, loaded: LoadedProtocol, arms: list[ArmState], pe
     states = [await world.doors.participant_state(person.subject) for person in people]
     for arm in arms:
         console.print(_arm_table(loaded.protocol, arm))
+        if arm.expansions:
+            console.print(_expansion_line(arm))
+    console.print(_safety_table(states))
     console.print(_ends_table(states))
     expanded = next((s for s in states if s.dlt is not None and s.dlt.value == "dlt"), states[0])
     console.print(await _timeline(world, expanded))
@@ -181,6 +184,9 @@ async def _report(world: World, loaded: LoadedProtocol, arms: list[ArmState], pe
     for line in (
         f".venv/bin/trial up --data {_data_hint()} --virtual-time     # the same data again, with Temporal's page",
         f".venv/bin/trial arm status --data {_data_hint()}",
+        f".venv/bin/trial arm packet {arms[0].arm} --pdf packet.pdf --data {_data_hint()}",
+        f".venv/bin/trial adverse-event list {expanded.subject} --data {_data_hint()}",
+        f".venv/bin/trial safety clocks --data {_data_hint()}",
         f".venv/bin/trial participant timeline {expanded.subject} --data {_data_hint()}",
         f".venv/bin/trial audit replay {expanded.subject} --data {_data_hint()}",
         f".venv/bin/trial down --data {_data_hint()}",
@@ -204,8 +210,9 @@ def _arm_table(protocol: Protocol, arm: ArmState) -> Table:
         "DLTs",
         "Decision",
         "Leads to level",
-        "Taken by",
+        "Signed by",
         "On",
+        "Packet",
     ):
         table.add_column(column)
     cells = {level.level: level.million_cells for level in protocol.arm(arm.arm).dose_levels}
@@ -220,7 +227,34 @@ def _arm_table(protocol: Protocol, arm: ArmState) -> Table:
             str(d.level or "-"),
             d.decided_by,
             f"{d.decided_at:%Y-%m-%d}",
+            d.signature.signed_sha256[:8] if d.signature else "-",
         )
+    return table
+
+
+def _expansion_line(arm: ArmState) -> str:
+    given = {target: len(trial.places) for target, trial in arm.expansions.items() if trial.places}
+    places = ", ".join(f"{count} in {target}" for target, count in sorted(given.items())) or "nobody yet"
+    return f"{arm.arm}, Phase 2: {len(arm.expansions)} expansions open at level {arm.level}; {places}"
+
+
+def _safety_table(states: list[ParticipantState]) -> Table:
+    table = Table(title="Possible dose-limiting toxicities, and the reports due for them", title_justify="left")
+    for column in ("Subject", "Event", "Criterion", "Adjudicated", "Reports (due, told)"):
+        table.add_column(column)
+    for state in states:
+        for event, finding in state.dlt_findings.items():
+            if finding.criterion is None:
+                continue
+            judged = state.adjudications.get(event)
+            verdict = "open" if judged is None else "dose-limiting" if judged.dose_limiting else "not dose-limiting"
+            reports = [
+                f"{row.due.kind.value}: {row.due.due_at:%Y-%m-%d %H:%M}, "
+                + (f"{row.reported_at:%Y-%m-%d %H:%M}" if row.reported_at else "not yet")
+                for key, row in state.reports.items()
+                if key.endswith(event)
+            ]
+            table.add_row(state.subject, event, finding.criterion, verdict, "\n".join(reports))
     return table
 
 
