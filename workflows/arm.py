@@ -74,7 +74,7 @@ class ArmWorkflow:
             wake = next_deadline(self._state.tasks.values())
             await self._journal.publish(wake)
             await self._news.send()
-            if self._cohort_is_decided() or self._expansion_is_long():
+            if self._cohort_is_decided() or self._run_is_long():
                 await self._continue_as_new()
             await self._pause(wake)
 
@@ -131,9 +131,9 @@ class ArmWorkflow:
         earlier = self._start.state.decisions if self._start.state else ()
         return len(self._state.decisions) > len(earlier)
 
-    def _expansion_is_long(self) -> bool:
-        # No decision of the committee divides Phase 2 into runs.
-        return bool(self._state.expansions) and workflow.info().is_continue_as_new_suggested()
+    def _run_is_long(self) -> bool:
+        # No decision of the committee divides Phase 2 into runs, and many severe events make a cohort's run long.
+        return self._start.revision >= TOGETHER and workflow.info().is_continue_as_new_suggested()
 
     async def _continue_as_new(self) -> None:
         # What arrives while this run is closing its books still belongs to it.

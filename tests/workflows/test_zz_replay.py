@@ -113,8 +113,12 @@ async def test_a_history_with_a_changed_fact_is_told_apart() -> None:
     assert "disposition" in done.difference
 
 
-async def test_everything_that_ran_in_this_session_replays(client: Client, trial_worker: None) -> None:
-    """Every run of every participant, arm and study that the other tests started, closed or still open, replays."""
+async def test_everything_that_ran_in_this_session_replays(client: Client, trial_worker: None, tmp_path: Path) -> None:
+    """
+    Every run of every participant, arm and study that the other tests started, closed or still open, replays.
+
+    One that does not is kept in a file, since its server goes with the session.
+    """
     ids = sorted({found.id async for found in client.list_workflows()})
     kinds = {name.split("/")[0] for name in ids}
     assert kinds <= {"participant", "arm", "study"}
@@ -124,7 +128,11 @@ async def test_everything_that_ran_in_this_session_replays(client: Client, trial
     for some in (ids[start : start + 8] for start in range(0, len(ids), 8)):
         histories = await asyncio.gather(*(fetch_runs(client, workflow_id) for workflow_id in some))
         results = [await replayer.replay_workflow(r, raise_on_replay_failure=False) for runs in histories for r in runs]
-        failures += [f"{r.history.workflow_id}: {r.replay_failure}" for r in results if r.replay_failure is not None]
+        for result in results:
+            if result.replay_failure is not None:
+                kept = tmp_path / f"{result.history.run_id}.json"
+                kept.write_text(result.history.to_json())
+                failures.append(f"{result.history.workflow_id} (see {kept}): {result.replay_failure}")
 
     assert failures == []
 
