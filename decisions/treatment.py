@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from decisions.laboratory import failed_laboratory
 from schemas.answers import TreatmentCheck
 from schemas.outcome import DltStatus
-from schemas.protocol import Protocol, TreatmentCriteria
+from schemas.protocol import Lymphodepletion, Protocol, TreatmentCriteria
 from schemas.states import ParticipantState
 
 CYCLE = "cycle-"
@@ -21,6 +21,14 @@ def treatment_is_over(state: ParticipantState, step: str) -> bool:
     """
     judged = state.dlt is DltStatus.DLT if step.startswith(CYCLE) else state.dlt is not None
     return state.treatment_stopped or judged
+
+
+def lymphodepletion_doses(rule: Lymphodepletion) -> dict[str, str]:
+    """Return what the task of a day of lymphodepletion tells: both doses in mg/m2."""
+    return {
+        "fludarabine_mg_per_m2": f"{rule.fludarabine_mg_per_m2:g}",
+        "cyclophosphamide_mg_per_m2": f"{rule.cyclophosphamide_mg_per_m2:g}",
+    }
 
 
 def failed_treatment_criteria(

@@ -104,9 +104,7 @@ class Journal(Generic[State, SomeFact]):
         await workflow.execute_local_activity(
             names.PUBLISH_FACTS,
             publication,
-            start_to_close_timeout=policies.PUBLISH_START_TO_CLOSE,
-            retry_policy=policies.DATABASE_RETRY,
-            local_retry_threshold=policies.PUBLISH_LOCAL_RETRY_THRESHOLD,
+            **policies.LOCAL_TRANSACTION,
         )
         del self._unpublished[: len(batch)]
 

@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from decisions.response_outcome import response_outcome
     from decisions.safety_summary import summary_of
     from decisions.tasks import OUTLIVES_PARTICIPATION, next_deadline, passed_deadlines, plan_task, step_of
-    from decisions.treatment import failed_treatment_criteria, treatment_is_over
+    from decisions.treatment import failed_treatment_criteria, lymphodepletion_doses, treatment_is_over
     from schemas import facts as f
     from schemas import messages as m
     from schemas import names
@@ -166,9 +166,7 @@ class ParticipantWorkflow:
             names.LOAD_PROTOCOL,
             start.protocol,
             result_type=Protocol,
-            start_to_close_timeout=policies.PUBLISH_START_TO_CLOSE,
-            retry_policy=policies.DATABASE_RETRY,
-            local_retry_threshold=policies.PUBLISH_LOCAL_RETRY_THRESHOLD,
+            **policies.LOCAL_TRANSACTION,
         )
         return protocol
 
@@ -309,9 +307,7 @@ class ParticipantWorkflow:
             names.COUNT_UNITS,
             self._unit_request(count, last_infusion_on),
             result_type=FittingUnits,
-            start_to_close_timeout=policies.PUBLISH_START_TO_CLOSE,
-            retry_policy=policies.DATABASE_RETRY,
-            local_retry_threshold=policies.PUBLISH_LOCAL_RETRY_THRESHOLD,
+            **policies.LOCAL_TRANSACTION,
         )
         return fitting.count
 
@@ -325,9 +321,7 @@ class ParticipantWorkflow:
             names.LOWEST_TOXIC_LEVEL,
             question,
             result_type=m.ToxicLevel,
-            start_to_close_timeout=policies.PUBLISH_START_TO_CLOSE,
-            retry_policy=policies.DATABASE_RETRY,
-            local_retry_threshold=policies.PUBLISH_LOCAL_RETRY_THRESHOLD,
+            **policies.LOCAL_TRANSACTION,
         )
         return found.level
 
@@ -351,10 +345,7 @@ class ParticipantWorkflow:
                 continue
             await self._until(self._day(offset))
             title = f"Give lymphodepletion day {number}"
-            detail = {
-                "fludarabine_mg_per_m2": f"{rule.fludarabine_mg_per_m2:g}",
-                "cyclophosphamide_mg_per_m2": f"{rule.cyclophosphamide_mg_per_m2:g}",
-            }
+            detail = lymphodepletion_doses(rule)
             closes = self._day(offset + rule.window_after_days + 1)
             given = await self._ask(TaskKind.LYMPHODEPLETION, step, title, expires_at=closes, detail=detail)
             if not given and number == 1:

@@ -18,7 +18,7 @@ from decisions.cycles import (
 )
 from decisions.retreatment import judge_retreatment
 from decisions.tasks import step_of
-from decisions.treatment import treatment_is_over
+from decisions.treatment import lymphodepletion_doses, treatment_is_over
 from schemas import facts as f
 from schemas.support import RetreatmentRules, SupportState, SupportVerdict
 from schemas.task import TaskEnd, TaskKind
@@ -235,9 +235,6 @@ class FurtherCycles:
     async def _ask_for_day(self, cycle: int, number: int, step: str, planned: datetime, closes: datetime) -> bool:
         rule = self._schedule.rules().lymphodepletion
         await self._schedule.until(planned)
-        detail = {
-            "fludarabine_mg_per_m2": f"{rule.fludarabine_mg_per_m2:g}",
-            "cyclophosphamide_mg_per_m2": f"{rule.cyclophosphamide_mg_per_m2:g}",
-        }
+        detail = lymphodepletion_doses(rule)
         title = f"Give lymphodepletion day {number} of cycle {cycle}"
         return await self._schedule.ask(TaskKind.LYMPHODEPLETION, step, title, expires_at=closes, detail=detail)

@@ -6,7 +6,7 @@ a DLT definition nor reporting clocks, events are only kept.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, datetime, time
+from datetime import datetime
 from typing import NamedTuple
 
 from temporalio import workflow
@@ -35,6 +35,7 @@ with workflow.unsafe.imports_passed_through():
     from schemas.toxicity import ComputedGrade
     from workflows.journal import Journal, now, person, system
     from workflows.outbound import News
+    from workflows.participant_schedule import start_of
 
 _REPORT_TASKS = {
     ReportKind.SAE: (TaskKind.SAE_REPORT, "Report {term} to the sponsor as serious"),
@@ -163,7 +164,7 @@ class Safety:
     def next_at(self) -> datetime | None:
         """Return when `look` finds something to do by itself."""
         day = next_look_on(self._state)
-        return None if day is None else datetime.combine(day, time(), tzinfo=UTC)
+        return None if day is None else start_of(day)
 
     def tell(self) -> None:
         """Leave what is untold with the news: the latest summary once, however much has happened since the last."""

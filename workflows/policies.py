@@ -1,6 +1,7 @@
 """Timeouts and retries, in one place, with the reason for each."""
 
 from datetime import timedelta
+from typing import TypedDict
 
 from temporalio.common import RetryPolicy
 
@@ -15,9 +16,21 @@ history events, some of them at each attempt: hence the long interval.
 ACTIVITY_START_TO_CLOSE = timedelta(seconds=30)
 """Every activity is one short transaction."""
 
-PUBLISH_START_TO_CLOSE = timedelta(seconds=5)
-PUBLISH_LOCAL_RETRY_THRESHOLD = timedelta(seconds=2)
-"""Longer back-offs become durable timers, so that an outage does not hold a workflow task open."""
+
+class LocalOptions(TypedDict):
+    """What a local activity is scheduled with."""
+
+    start_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+    local_retry_threshold: timedelta
+
+
+LOCAL_TRANSACTION = LocalOptions(
+    start_to_close_timeout=timedelta(seconds=5),
+    retry_policy=DATABASE_RETRY,
+    local_retry_threshold=timedelta(seconds=2),
+)
+"""Back-offs above the threshold become durable timers, so that an outage does not hold a workflow task open."""
 
 RECEIVERS_AT_ONCE = 500
 """How many workflows are signalled at the same time: a quarter of what the server lets one workflow have under way."""
