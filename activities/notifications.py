@@ -2,30 +2,34 @@
 Delivering the outbox by e-mail (SMTP) or to the console.
 
 A notice is marked delivered in the transaction that holds its row locked: two dispatchers never send the same one.
-A crash between sending and marking sends it again, under the same Message-ID, so that mail systems show it once.
+A crash between sending and marking sends it again, under the same Message-ID, so that mail systems show it once. Hence
+mail goes one at a time, and only what no person is bothered by twice goes many at a time.
 """
 
 import asyncio
 from collections.abc import Mapping
 from email.message import EmailMessage
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import aiosmtplib
 import asyncpg
 import structlog
 
-from activities.database import Pool
+from activities.database import Connection, Pool
 
 log = structlog.get_logger()
 
-NEXT_NOTICE = """
+NEXT_NOTICES = """
 SELECT id, study, task_id, event, role, site, subject_line, body FROM outbox
-WHERE delivered_at IS NULL ORDER BY attempts, id LIMIT 1 FOR UPDATE SKIP LOCKED
+WHERE delivered_at IS NULL ORDER BY attempts, id LIMIT $1 FOR UPDATE SKIP LOCKED
 """
 
 
 class Channel(Protocol):
     """Where notices go."""
+
+    at_once: ClassVar[int]
+    """How many are sent before they are marked delivered: as many can come again after a crash."""
 
     async def send(self, notice: Mapping[str, object]) -> None:
         """Send one notice, or raise."""
@@ -33,6 +37,8 @@ class Channel(Protocol):
 
 class ConsoleChannel:
     """Notices as log events: the default, when no mail server is set."""
+
+    at_once: ClassVar[int] = 100
 
     async def send(self, notice: Mapping[str, object]) -> None:
         """Log it."""
@@ -48,6 +54,8 @@ class ConsoleChannel:
 
 class EmailChannel:
     """Notices by SMTP; one address for each role."""
+
+    at_once: ClassVar[int] = 1
 
     def __init__(self, host: str, port: int, sender: str, recipients: Mapping[str, str]) -> None:
         """Take the server and the address of each role; `default` serves the other roles."""
@@ -71,26 +79,37 @@ class EmailChannel:
 
 
 async def deliver_once(pool: Pool, channel: Channel) -> bool | None:
-    """Deliver the next notice. True: delivered; False: the channel failed and the notice waits; None: nothing to do."""
+    """
+    Deliver the next notices, as many as the channel takes at once.
+
+    True: delivered; False: the channel failed, and the notice that it failed on waits; None: nothing to do.
+    """
     async with pool.acquire() as connection, connection.transaction():
-        notice = await connection.fetchrow(NEXT_NOTICE)
-        if notice is None:
-            return None
-        try:
-            await channel.send(dict(notice))
-        except (aiosmtplib.SMTPException, OSError) as error:
-            await connection.execute(
-                "UPDATE outbox SET attempts = attempts + 1, last_error = $2 WHERE id = $1",
-                notice["id"],
-                str(error)[:500],
-            )
-            log.warning("notification_failed", study=notice["study"], task=notice["task_id"], error=str(error))
-            return False
+        notices = await connection.fetch(NEXT_NOTICES, channel.at_once)
+        sent: list[int] = []
+        for notice in notices:
+            try:
+                await channel.send(dict(notice))
+            except (aiosmtplib.SMTPException, OSError) as error:
+                await _mark_failed(connection, notice, error)
+                break
+            sent.append(notice["id"])
+        await _mark_delivered(connection, sent)
+        return len(sent) == len(notices) if notices else None
+
+
+async def _mark_delivered(connection: Connection, sent: list[int]) -> None:
+    if sent:
         await connection.execute(
-            "UPDATE outbox SET attempts = attempts + 1, delivered_at = now(), last_error = NULL WHERE id = $1",
-            notice["id"],
+            "UPDATE outbox SET attempts = attempts + 1, delivered_at = now(), last_error = NULL WHERE id = ANY($1)", sent
         )
-        return True
+
+
+async def _mark_failed(connection: Connection, notice: Mapping[str, object], error: Exception) -> None:
+    await connection.execute(
+        "UPDATE outbox SET attempts = attempts + 1, last_error = $2 WHERE id = $1", notice["id"], str(error)[:500]
+    )
+    log.warning("notification_failed", study=notice["study"], task=notice["task_id"], error=str(error))
 
 
 async def deliver_forever(

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -203,13 +203,33 @@ async def test_a_refused_recipient_does_not_hold_up_the_others(
     assert await undelivered(world) == 2
 
 
+async def test_a_channel_that_fails_half_way_keeps_what_it_delivered(world: World, case: Case) -> None:
+    """Of five notices the third fails: two are marked delivered, it is counted, and the rest was not tried."""
+
+    class Failing(ConsoleChannel):
+        sent = 0
+
+        async def send(self, notice: Mapping[str, object]) -> None:
+            if self.sent == 2:
+                raise OSError("the terminal is gone")
+            self.sent += 1
+
+    assert await deliver_once(world.pool, Failing()) is False
+
+    rows = await world.pool.fetch("SELECT attempts, delivered_at, last_error FROM outbox ORDER BY id")
+    assert [row["attempts"] for row in rows] == [1, 1, 1, 0, 0]
+    assert [row["delivered_at"] is not None for row in rows] == [True, True, False, False, False]
+    assert [row["last_error"] for row in rows] == [None, None, "the terminal is gone", None, None]
+
+
 async def test_without_a_mail_server_notices_go_to_the_log(world: World, case: Case) -> None:
-    """The console channel writes one log event for each notice, with study, task and role."""
+    """The console channel writes one log event for each notice, with study, task and role, all of them at once."""
     with capture_logs() as logs:
         outcomes = await deliver_all(world.pool, ConsoleChannel())
 
     events = [log for log in logs if log["event"] == "task_notification"]
-    assert outcomes == [True] * 5
+    assert outcomes == [True]
+    assert await undelivered(world) == 0
     assert len(events) == 5
     assert {event["study"] for event in events} == {world.doors.study}
     assert Counter(event["event_kind"] for event in events) == {"opened": 3, "reminded": 1, "escalated": 1}
