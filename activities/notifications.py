@@ -91,7 +91,7 @@ async def deliver_once(pool: Pool, channel: Channel) -> bool | None:
             try:
                 await channel.send(dict(notice))
             except (aiosmtplib.SMTPException, OSError) as error:
-                await _mark_failed(connection, notice, error)
+                await _mark_failed(connection, dict(notice), error)
                 break
             sent.append(notice["id"])
         await _mark_delivered(connection, sent)
@@ -101,7 +101,8 @@ async def deliver_once(pool: Pool, channel: Channel) -> bool | None:
 async def _mark_delivered(connection: Connection, sent: list[int]) -> None:
     if sent:
         await connection.execute(
-            "UPDATE outbox SET attempts = attempts + 1, delivered_at = now(), last_error = NULL WHERE id = ANY($1)", sent
+            "UPDATE outbox SET attempts = attempts + 1, delivered_at = now(), last_error = NULL WHERE id = ANY($1)",
+            sent,
         )
 
 

@@ -60,8 +60,11 @@ class ParticipantResult(Frozen):
     reason: str
 
 
-ARM_REVISION = 2
-"""What new arms are started with. Revision 2 sends signals to many at once."""
+ARM_REVISION = 3
+"""
+What new arms are started with. Revision 2 sends signals to many at once. In revision 3 signals that are left while
+others are being sent wait until their facts are published.
+"""
 
 
 class ArmStart(Frozen):

@@ -32,6 +32,8 @@ with workflow.unsafe.imports_passed_through():
 
 TOGETHER = 2
 """The first revision that signals to many at once (schemas.messages)."""
+IN_BATCHES = 3
+"""The first revision whose later signals wait until their facts are published."""
 
 
 @workflow.defn(name="ArmWorkflow")
@@ -51,7 +53,7 @@ class ArmWorkflow:
             sequence=start.sequence,
         )
         self._log = workflow_log(start.study, start.arm.id)
-        self._news = News(together=lambda: start.revision >= TOGETHER)
+        self._news = News(together=lambda: start.revision >= TOGETHER, in_batches=lambda: start.revision >= IN_BATCHES)
         self._committee = Committee(start, self._journal, self._news)
         self._stopping = ArmStopping(start, self._journal, self._news, self._subjects_on_study)
         self._expansion = ArmExpansion(start, self._journal, self._news)

@@ -1,8 +1,9 @@
 """
 What an auditor reads: histories as rows, the facts in them, and their replay by today's code.
 
-A history names its facts without any code of ours: each publication's marker carries what was published. The replay
-goes further: today's code must ask for the same commands, and must come to the same facts.
+A history names its facts without any code of ours: each publication's marker carries what was published, or the end of
+its activity where the database was slow. The replay goes further: today's code must ask for the same commands, and must
+come to the same facts.
 """
 
 import json
@@ -141,7 +142,7 @@ def facts_in(runs: Iterable[WorkflowHistory]) -> list[FoundFact]:
 
 
 def _facts_of_event(run: WorkflowHistory, event: HistoryEvent) -> Iterator[FoundFact]:
-    recorded = _recorded(event)
+    recorded = _recorded(event) if event.HasField("marker_recorded_event_attributes") else _completed(run, event)
     if recorded is None:
         return
     for sequence, fact in enumerate(recorded["facts"], start=recorded["first_sequence"]):
@@ -156,6 +157,15 @@ def _recorded(event: HistoryEvent) -> dict[str, Any] | None:
     if not isinstance(about, dict) or about.get("activity_type") != names.PUBLISH_FACTS:
         return None
     recorded = _plain(marker.details["result"])
+    return recorded if isinstance(recorded, dict) else None
+
+
+def _completed(run: WorkflowHistory, event: HistoryEvent) -> dict[str, Any] | None:
+    if not event.HasField("activity_task_completed_event_attributes"):
+        return None
+    done = event.activity_task_completed_event_attributes
+    scheduled = run.events[done.scheduled_event_id - 1].activity_task_scheduled_event_attributes
+    recorded = _plain(done.result) if scheduled.activity_type.name == names.PUBLISH_FACTS else None
     return recorded if isinstance(recorded, dict) else None
 
 

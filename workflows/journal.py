@@ -14,7 +14,7 @@ from schemas.commands import Accepted, Envelope
 from schemas.facts import AnyFact, HoldLifted, HoldPlaced, Refused, TaskAnswered, TaskClosed
 from schemas.messages import HoldChange, Publication
 from schemas.problem import Problem
-from workflows import policies
+from workflows.transactions import transact
 
 State = TypeVar("State")
 SomeFact = TypeVar("SomeFact")
@@ -25,7 +25,7 @@ class Journal(Generic[State, SomeFact]):
     The only way in which a workflow's state changes.
 
     Recording is synchronous, so that a handler's check and its fact cannot be torn apart by another handler. Publishing
-    awaits a local activity: facts that arrive meanwhile are published by the next call.
+    awaits a transaction: facts that arrive meanwhile are published by the next call.
     """
 
     def __init__(
@@ -101,11 +101,7 @@ class Journal(Generic[State, SomeFact]):
             at=now(),
             next_at=self._announced,
         )
-        await workflow.execute_local_activity(
-            names.PUBLISH_FACTS,
-            publication,
-            **policies.LOCAL_TRANSACTION,
-        )
+        await transact(names.PUBLISH_FACTS, publication)
         del self._unpublished[: len(batch)]
 
 

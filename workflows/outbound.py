@@ -31,7 +31,7 @@ async def _tell_in_order(letters: Iterable[Letter]) -> None:
         await tell(*letter)
 
 
-def _one_by_one() -> bool:
+def _never() -> bool:
     return False
 
 
@@ -40,12 +40,14 @@ class News:
     Signals that handlers leave for the main loop to send, in their order.
 
     With `together`, asked whenever more than one waits, they go to all receivers at the same time: a hold then reaches
-    the last of many as soon as the first. Each receiver still gets its own in their order.
+    the last of many as soon as the first. Each receiver still gets its own in their order. With `in_batches` those that
+    are left while others are being sent wait for the next call, so that their facts are published before them however
+    the SDK divides the history into tasks (ADR 0015).
     """
 
-    def __init__(self, together: Callable[[], bool] = _one_by_one) -> None:
+    def __init__(self, together: Callable[[], bool] = _never, in_batches: Callable[[], bool] = _never) -> None:
         """Begin with none."""
-        self._together = together
+        self._together, self._in_batches = together, in_batches
         self._letters: list[Letter] = []
         self._sending: asyncio.Task[None] | None = None
 
@@ -59,13 +61,15 @@ class News:
         self._letters.append((workflow_id, signal, message))
 
     async def send(self) -> None:
-        """Send all, also those that are left meanwhile."""
+        """Send all; those that are left meanwhile only where they do not wait for the next call."""
         while self._letters:
             if len(self._letters) > 1 and self._together():
                 await self._send_together()
             else:
                 await tell(*self._letters[0])
                 self._letters.pop(0)
+            if self._in_batches():
+                return
 
     async def _send_together(self) -> None:
         letters = tuple(self._letters)

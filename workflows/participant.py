@@ -41,6 +41,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.participant_safety import Ask, Hands, Safety
     from workflows.participant_schedule import Schedule, start_of
     from workflows.participant_support import CytokineCourses
+    from workflows.transactions import transact
 
 FIRST_INFUSION = "infusion-1"
 """The step of day 0."""
@@ -162,12 +163,7 @@ class ParticipantWorkflow:
                 retry_policy=policies.DATABASE_RETRY,
             )
             return by_activity
-        protocol: Protocol = await workflow.execute_local_activity(
-            names.LOAD_PROTOCOL,
-            start.protocol,
-            result_type=Protocol,
-            **policies.LOCAL_TRANSACTION,
-        )
+        protocol: Protocol = await transact(names.LOAD_PROTOCOL, start.protocol, Protocol)
         return protocol
 
     async def _screen(self) -> None:
@@ -303,12 +299,8 @@ class ParticipantWorkflow:
         return await self._reserve_units(cycle, self._unit_request(count, last_infusion_on))
 
     async def _count_units(self, count: int, last_infusion_on: date) -> int:
-        fitting: FittingUnits = await workflow.execute_local_activity(
-            names.COUNT_UNITS,
-            self._unit_request(count, last_infusion_on),
-            result_type=FittingUnits,
-            **policies.LOCAL_TRANSACTION,
-        )
+        request = self._unit_request(count, last_infusion_on)
+        fitting: FittingUnits = await transact(names.COUNT_UNITS, request, FittingUnits)
         return fitting.count
 
     async def _lowest_toxic_level(self) -> int | None:
@@ -317,12 +309,7 @@ class ParticipantWorkflow:
         question = m.ToxicityQuestion(
             study=self._state.study, arm=self._rules.arm(self._state.slot.arm), escalation=self._rules.escalation
         )
-        found: m.ToxicLevel = await workflow.execute_local_activity(
-            names.LOWEST_TOXIC_LEVEL,
-            question,
-            result_type=m.ToxicLevel,
-            **policies.LOCAL_TRANSACTION,
-        )
+        found: m.ToxicLevel = await transact(names.LOWEST_TOXIC_LEVEL, question, m.ToxicLevel)
         return found.level
 
     def _earliest_day_zero(self) -> date:

@@ -29,6 +29,8 @@ with workflow.unsafe.imports_passed_through():
 STUDY = "study"
 TOGETHER = "signals-together"
 """The patch from which on signals go to many at once."""
+IN_BATCHES = "signals-in-batches"
+"""The patch from which on later signals wait until their facts are published."""
 
 
 @workflow.defn(name="StudyWorkflow")
@@ -49,7 +51,8 @@ class StudyWorkflow:
             sequence=continued.sequence if continued else 0,
         )
         self._log = workflow_log(start.study, start.study)
-        self._news = News(together=lambda: workflow.patched(TOGETHER))
+        self._in_batches = False
+        self._news = News(together=lambda: workflow.patched(TOGETHER), in_batches=lambda: self._in_batches)
         self._stopping = StudyStopping(start.protocol.stopping, STUDY, self._journal, self._news)
         self._enrolling: set[str] = set()
         self._ready = continued is not None
@@ -63,6 +66,8 @@ class StudyWorkflow:
     @workflow.run
     async def run(self, start: StartStudy, continued: m.StudyContinued | None = None) -> None:  # noqa: ARG002
         """Run for as long as the study does."""
+        # Asked at once: asked when it first matters, it would stand elsewhere in a history than in its replay.
+        self._in_batches = workflow.patched(IN_BATCHES)
         if not self._ready:
             await self._register_protocol()
             for arm in self._protocol.arms:

@@ -209,7 +209,7 @@ async def test_a_channel_that_fails_half_way_keeps_what_it_delivered(world: Worl
     class Failing(ConsoleChannel):
         sent = 0
 
-        async def send(self, notice: Mapping[str, object]) -> None:
+        async def send(self, notice: Mapping[str, object]) -> None:  # noqa: ARG002 - the channel's signature
             if self.sent == 2:
                 raise OSError("the terminal is gone")
             self.sent += 1
