@@ -36,6 +36,11 @@ def planned_courses(cytokine: CytokineSupport, state: ParticipantState) -> tuple
     )
 
 
+def course_detail(cytokine: CytokineSupport) -> dict[str, str]:
+    """Return what the task of a course says of the drug and its dose, in million units per square metre."""
+    return {"agent": cytokine.agent, "million_units_per_m2": f"{cytokine.million_units_per_m2:g}"}
+
+
 def infusion_number(step: str) -> int:
     """Return which infusion of its cycle a step is: 1 for 'infusion-1' and for 'cycle-2-infusion-1'."""
     return int(step.rpartition("-")[2])

@@ -5,7 +5,6 @@ A file is refused when it is not plain YAML, when it contradicts `schemas.protoc
 a number that nobody can trace is a number that nobody can review.
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from schemas.base import Frozen
+from schemas.canonical import json_sha256
 from schemas.protocol import Arm, LaboratoryRule, Protocol, ProtocolReference
 from schemas.task import TaskKind
 
@@ -68,7 +68,7 @@ def load_protocol(path: Path) -> LoadedProtocol:
         found += _contradictions(protocol)
     if protocol is None or found:
         raise ProtocolError(path, found)
-    reference = ProtocolReference(id=protocol.id, version=protocol.version, sha256=_sha256(content))
+    reference = ProtocolReference(id=protocol.id, version=protocol.version, sha256=json_sha256(content))
     texts = {path: str(text) for path, text in sources.items()}
     return LoadedProtocol(protocol=protocol, reference=reference, sources=texts)
 
@@ -333,11 +333,6 @@ def _not_finite(values: dict[str, object]) -> Iterator[Found]:
 
 
 # Shared: how places and values are written.
-
-
-def _sha256(content: dict[str, object]) -> str:
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _dotted(place: Sequence[str | int]) -> str:

@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from decisions import answers as checks
     from decisions import participant as folds
     from decisions.assignment import assign
-    from decisions.courses import course_step, course_title
+    from decisions.courses import course_detail, course_step, course_title
     from decisions.cycles import cycle_in_words
     from decisions.dlt import judge_dlt
     from decisions.dlt_standing import open_events
@@ -38,7 +38,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.outbound import News, tell
     from workflows.participant_cycles import CycleActs, FurtherCycles
     from workflows.participant_response import TumourResponse
-    from workflows.participant_safety import Ask, Hands, Safety
+    from workflows.participant_safety import Safety
     from workflows.participant_schedule import Schedule, start_of
     from workflows.participant_support import CytokineCourses
     from workflows.transactions import transact
@@ -95,8 +95,6 @@ class ParticipantWorkflow:
         self._log = workflow_log(start.study, start.enrolment.subject)
         self._news = News()
         self._marks = start.marks
-        hands = Hands(lambda: self._rules, self._open_asked, self._cancel, self._judge_dlt_if_decided)
-        self._safety = Safety(self._journal, self._news, hands)
         schedule = Schedule(
             journal=self._journal,
             rules=lambda: self._rules,
@@ -107,6 +105,7 @@ class ParticipantWorkflow:
             cancel=self._cancel,
             skip=self._skip,
         )
+        self._safety = Safety(schedule, self._news, self._judge_dlt_if_decided)
         self._response, self._courses = TumourResponse(schedule), CytokineCourses(schedule)
         self._cycles = FurtherCycles(
             schedule,
@@ -421,7 +420,7 @@ class ParticipantWorkflow:
         elif number in self._rules.cytokine.after_infusions:
             rule = self._rules.cytokine
             closes = start_of(given_on) + timedelta(days=rule.window_days + 1)
-            detail = {"agent": rule.agent, "million_units_per_m2": f"{rule.million_units_per_m2:g}"}
+            detail = course_detail(rule)
             self._open_once(
                 TaskKind.CYTOKINE_COURSE,
                 course_step(step),
@@ -688,9 +687,6 @@ class ParticipantWorkflow:
         )
         self._journal.record(f.TaskOpened(task=task, **system(why or f"schedule of activities: {step}")))
         return task
-
-    def _open_asked(self, ask: Ask) -> Task:
-        return self._open(ask.kind, ask.step, ask.title, due_at=ask.due_at, detail=ask.detail, why=ask.why)
 
     def _open_once(
         self,

@@ -7,7 +7,6 @@ a DLT definition nor reporting clocks, events are only kept.
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
-from typing import NamedTuple
 
 from temporalio import workflow
 
@@ -27,15 +26,14 @@ with workflow.unsafe.imports_passed_through():
     from schemas.answers import Answer, DltAdjudication, InfusionGiven, SaeReported
     from schemas.commands import Accepted, AmendAdverseEvent, ReportAdverseEvent
     from schemas.problem import Problem
-    from schemas.protocol import Protocol
     from schemas.safety import ReportDue, ReportKind, ReportRow
     from schemas.states import ParticipantState
     from schemas.summary import EventDlt
     from schemas.task import Task, TaskKind
     from schemas.toxicity import ComputedGrade
-    from workflows.journal import Journal, now, person, system
+    from workflows.journal import now, person, system
     from workflows.outbound import News
-    from workflows.participant_schedule import start_of
+    from workflows.participant_schedule import Schedule, start_of
 
 _REPORT_TASKS = {
     ReportKind.SAE: (TaskKind.SAE_REPORT, "Report {term} to the sponsor as serious"),
@@ -44,32 +42,13 @@ _REPORT_TASKS = {
 }
 
 
-class Ask(NamedTuple):
-    """A task to be opened: `why` is the rule that asks."""
-
-    kind: TaskKind
-    step: str
-    title: str
-    why: str
-    detail: dict[str, str]
-    due_at: datetime | None = None
-
-
-class Hands(NamedTuple):
-    """What the participant's workflow does for its safety part."""
-
-    rules: Callable[[], Protocol]
-    open_task: Callable[[Ask], Task]
-    cancel_task: Callable[[Task, str], None]
-    judge: Callable[[], Awaitable[None]]
-
-
 class Safety:
     """Adverse events of one participant; every method leaves the state whole before it awaits anything."""
 
-    def __init__(self, journal: Journal[ParticipantState, f.ParticipantFact], news: News, hands: Hands) -> None:
-        """Share the participant's journal and news."""
-        self._journal, self._news, self._hands = journal, news, hands
+    def __init__(self, schedule: Schedule, news: News, judge: Callable[[], Awaitable[None]]) -> None:
+        """Act in this schedule; `judge` has the DLT judged by what is known now."""
+        self._schedule, self._news, self._judge = schedule, news, judge
+        self._journal = schedule.journal
         self._arm_news: str | None = None
         self._study_news: str | None = None
 
@@ -86,7 +65,7 @@ class Safety:
 
     async def report(self, command: ReportAdverseEvent) -> Accepted:
         """Record an adverse event, and ask what it asks for."""
-        self._hands.rules()
+        self._schedule.rules()
         event, event_id = command.event, events.next_event_id(self._state)
         computed = events.computed_grade(event)
         fact = f.AdverseEventReported(
@@ -100,7 +79,7 @@ class Safety:
         self._change_clocks(event_id, None, event)
         self._tell_of((event,), f"{event_id} was reported: {fact.why}")
         self._find(event_id)
-        await self._hands.judge()
+        await self._judge()
         return accepted
 
     def refused(self, command: AmendAdverseEvent) -> Problem | None:
@@ -110,7 +89,7 @@ class Safety:
 
     async def amend(self, command: AmendAdverseEvent) -> Accepted:
         """Record a new version of an adverse event, and ask what it asks for now."""
-        self._hands.rules()
+        self._schedule.rules()
         before, after = events.event_of(self._state, command.event_id), command.event
         graded = self._state.computed_grades.get(command.event_id)
         standing = standing_of(self._state, command.event_id)
@@ -132,7 +111,7 @@ class Safety:
         if amendments.upgraded(before, after):
             self._withdraw_question(command.event_id, f"{command.event_id} was amended: {fact.why}")
         self._find(command.event_id, standing)
-        await self._hands.judge()
+        await self._judge()
         return accepted
 
     async def answered(self, task: Task, answer: Answer) -> None:
@@ -141,7 +120,7 @@ class Safety:
             case DltAdjudication():
                 verdict = "dose-limiting" if answer.dose_limiting else "not dose-limiting"
                 self._tell_soon(f"{answer.event_id} was adjudicated as {verdict}")
-                await self._hands.judge()
+                await self._judge()
             case SaeReported():
                 self._start_susar_clocks(task.detail["event_id"])
             case InfusionGiven() if len(self._state.infusions) == 1:
@@ -159,7 +138,7 @@ class Safety:
         for event_id in ripe:
             self._find(event_id)
         if ripe:
-            await self._hands.judge()
+            await self._judge()
 
     def next_at(self) -> datetime | None:
         """Return when `look` finds something to do by itself."""
@@ -170,7 +149,7 @@ class Safety:
         """Leave what is untold with the news: the latest summary once, however much has happened since the last."""
         told, self._arm_news, self._study_news = (self._arm_news, self._study_news), None, None
         slot, study = self._state.slot, self._state.study
-        summary = summary_of(self._hands.rules(), self._state) if any(told) else None
+        summary = summary_of(self._schedule.rules(), self._state) if any(told) else None
         if summary is None or slot is None:
             return
         receivers = (names.arm_id(study, slot.arm), names.study_id(study))
@@ -189,10 +168,10 @@ class Safety:
     # ------------------------------------------------------------------ grades
 
     def _query_grade(self, event_id: str, computed: ComputedGrade | None, amended: str | None) -> None:
-        if self._hands.rules().dlt.definition is None:
+        if self._schedule.rules().dlt.definition is None:
             return
         for task in self._open_tasks(TaskKind.GRADE_QUERY, event_id):
-            self._hands.cancel_task(task, f"{event_id} was amended: {amended}")
+            self._schedule.cancel(task, f"{event_id} was amended: {amended}")
         event, version = events.event_of(self._state, event_id), events.version_of(self._state, event_id)
         question = events.grade_question(event, computed)
         if question is None or computed is None:
@@ -200,15 +179,14 @@ class Safety:
         detail = {"event_id": event_id, "version": str(version), "grade": str(event.grade)}
         detail |= {"computed_grade": str(computed.grade), "why": question}
         step = f"grade-query-{event_id}.v{version}"
-        self._hands.open_task(
-            Ask(TaskKind.GRADE_QUERY, step, f"Explain the grade of {event.term} ({event_id})", question, detail)
-        )
+        title = f"Explain the grade of {event.term} ({event_id})"
+        self._schedule.open(TaskKind.GRADE_QUERY, step, title, why=question, detail=detail)
 
     # ------------------------------------------------------------------ dose-limiting toxicities
 
     def _find(self, event_id: str, stood: EventDlt | None = None) -> None:
         """Ask the rule; put a candidate to the investigator, and take a question back that no longer stands."""
-        rules = self._hands.rules().dlt
+        rules = self._schedule.rules().dlt
         if rules.definition is None:
             return
         before, event = stood or standing_of(self._state, event_id), events.event_of(self._state, event_id)
@@ -231,16 +209,16 @@ class Safety:
         detail |= {"criterion": criterion or "the reporter's judgement", "why": why}
         step = f"dlt-adjudication-{event_id}.v{version}"
         title = f"Judge whether {event.term} ({event_id}) is dose-limiting"
-        self._hands.open_task(Ask(TaskKind.DLT_ADJUDICATION, step, title, why, detail))
+        self._schedule.open(TaskKind.DLT_ADJUDICATION, step, title, why=why, detail=detail)
 
     def _withdraw_question(self, event_id: str, why: str) -> None:
         for task in self._open_tasks(TaskKind.DLT_ADJUDICATION, event_id):
-            self._hands.cancel_task(task, why)
+            self._schedule.cancel(task, why)
 
     # ------------------------------------------------------------------ reports with a clock
 
     def _change_clocks(self, event_id: str, before: AdverseEvent | None, after: AdverseEvent) -> None:
-        clocks = self._hands.rules().reporting_clocks
+        clocks = self._schedule.rules().reporting_clocks
         if clocks is None:
             return
         moments = Moments(aware_at=self._aware_at(before, after), told_at=now())
@@ -252,7 +230,7 @@ class Safety:
         self._start_clocks(event_id, changes.started)
 
     def _start_susar_clocks(self, event_id: str) -> None:
-        clocks = self._hands.rules().reporting_clocks
+        clocks = self._schedule.rules().reporting_clocks
         if clocks is not None:
             event = events.event_of(self._state, event_id)
             self._start_clocks(event_id, reports_after_receipt(clocks, event, self._rows(event_id)))
@@ -265,12 +243,12 @@ class Safety:
             term = f"{events.event_of(self._state, event_id).term} ({event_id})"
             detail = {"event_id": event_id, "report": due.kind.value, "why": due.why}
             step = folds.report_key(event_id, due.kind)
-            self._hands.open_task(Ask(kind, step, title.format(term=term), due.why, detail, due.due_at))
+            self._schedule.open(kind, step, title.format(term=term), why=due.why, detail=detail, due_at=due.due_at)
 
     def _cancel_report(self, event_id: str, kind: ReportKind, why: str) -> None:
         step = folds.report_key(event_id, kind)
         for task in [task for task in self._state.tasks.values() if task.step == step]:
-            self._hands.cancel_task(task, why)
+            self._schedule.cancel(task, why)
 
     def _rows(self, event_id: str) -> dict[ReportKind, ReportRow]:
         found = {kind: self._state.reports.get(folds.report_key(event_id, kind)) for kind in ReportKind}
@@ -285,12 +263,12 @@ class Safety:
 
     def _tell_of(self, versions: Iterable[AdverseEvent], why: str) -> None:
         told = tuple(versions)
-        study = any(concerns_study(self._hands.rules().stopping, event) for event in told)
+        study = any(concerns_study(self._schedule.rules().stopping, event) for event in told)
         if study or any(concerns_arm(event) for event in told):
             self._tell_soon(why, study=study)
 
     def _tell_soon(self, why: str, *, study: bool = False) -> None:
-        if self._hands.rules().dlt.definition is None:
+        if self._schedule.rules().dlt.definition is None:
             return
         self._arm_news = why
         if study:

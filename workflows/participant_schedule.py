@@ -16,8 +16,9 @@ class Schedule:
     """
     The schedule as its parts see it.
 
-    `open` and `ask` take the kind, the step and the title of a task, and its times and detail by name. `wait` comes
-    back with whether its condition became true before the moment, `until` at the moment.
+    `open` and `ask` take the kind, the step and the title of a task, and its times and detail by name; `open` also why,
+    where a rule asks for it. `wait` comes back with whether its condition became true before the moment, `until` at the
+    moment.
     """
 
     journal: Journal[ParticipantState, ParticipantFact]

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from decisions.courses import PlannedCourse, course_title, judge_support, planned_courses
+from decisions.courses import PlannedCourse, course_detail, course_title, judge_support, planned_courses
 from decisions.tasks import step_of
 from schemas import facts as f
 from schemas.outcome import DltStatus
@@ -77,7 +77,6 @@ class CytokineCourses:
         self._schedule.skip(course.step, why)
 
     def _open(self, course: PlannedCourse, closes: datetime) -> None:
-        cytokine = self._schedule.rules().cytokine
-        detail = {"agent": cytokine.agent, "million_units_per_m2": f"{cytokine.million_units_per_m2:g}"}
+        detail = course_detail(self._schedule.rules().cytokine)
         title = course_title(course.step)
         self._schedule.open(TaskKind.CYTOKINE_COURSE, course.step, title, expires_at=closes, detail=detail)

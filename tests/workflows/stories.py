@@ -213,7 +213,9 @@ class Case:
                 await self.send(task)
             except RefusedError as error:
                 # Shown to people, but the worker died before the workflow knew of it: it will, and is answered then.
-                if not (self.worker_may_die and error.problem.type is ProblemType.UNKNOWN_TASK):
+                unknown_yet = self.worker_may_die and error.problem.type is ProblemType.UNKNOWN_TASK
+                # The arm refused the participant while the answer was on its way: the next look shows the end.
+                if not (unknown_yet or error.problem.type is ProblemType.PARTICIPATION_ENDED):
                     raise
         return bool(due)
 

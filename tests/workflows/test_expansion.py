@@ -210,7 +210,7 @@ async def test_stopping_rules_of_phase_two_count_its_participants(world: World, 
         await world.doors.report_adverse_event(case.subject, ReportAdverseEvent(envelope=who, event=event))
     assert (await world.doors.arm_state(SINGLE)).holds == ()
 
-    await cases[2].reach("treatment-check-infusion-2")
+    await cases[2].send(await cases[2].reach("infusion-1"))
 
     await eventually(lambda: is_held(world), "the arm is held")
     (rule,) = (await world.doors.arm_state(SINGLE)).fired
