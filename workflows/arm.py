@@ -10,11 +10,9 @@ with workflow.unsafe.imports_passed_through():
     from decisions.arm_expansion import subjects_with_place
     from decisions.escalation import (
         closes_arm,
-        decision_due,
         next_subject,
-        recommend,
     )
-    from decisions.tasks import next_deadline, passed_deadlines, plan_task
+    from decisions.tasks import next_deadline, passed_deadlines
     from schemas import facts as f
     from schemas import messages as m
     from schemas import names
@@ -22,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from schemas.commands import Accepted, Decide, DecisionAction
     from schemas.packet import PacketWithHash
     from schemas.states import ArmState, ArmStatus, Slot
-    from schemas.task import TaskEnd, TaskKind
+    from schemas.task import TaskEnd
     from workflows.arm_expansion import ArmExpansion, left_hold
     from workflows.arm_stopping import ArmStopping
     from workflows.committee import Committee
@@ -72,7 +70,7 @@ class ArmWorkflow:
                 self._journal.record(fact)
             self._give_slots()
             self._expansion.serve()
-            self._ask_committee_if_due()
+            self._committee.ask_if_due()
             wake = next_deadline(self._state.tasks.values())
             await self._journal.publish(wake)
             await self._news.send()
@@ -95,39 +93,6 @@ class ArmWorkflow:
             why = f"cohort {state.cohort}, dose level {level.level}: {level.million_cells:g} million cells"
             self._journal.record(f.SlotGiven(subject=subject, slot=slot, **system(why)))
             self._tell_participant(subject, "grant_slot", m.SlotGrant(slot=slot, why=why))
-
-    def _ask_committee_if_due(self) -> None:
-        if self._state.review_due:
-            self._committee.ask_for_review()
-            return
-        asked = self._state.status is ArmStatus.DECISION_DUE
-        if not asked and not decision_due(self._start.escalation, self._state):
-            return
-        recommendation = recommend(self._start.escalation, self._start.arm, self._state)
-        if recommendation == self._state.recommendation:
-            return
-        for task in list(self._state.tasks.values()):
-            why = "the recommendation changed: an outcome came in after the committee was asked"
-            self._journal.record(f.TaskClosed(task_id=task.id, end=TaskEnd.CANCELLED, **system(why)))
-        cohort = self._state.cohort
-        self._journal.record(
-            f.DecisionAsked(cohort=cohort, recommendation=recommendation, **system(recommendation.why))
-        )
-        task = plan_task(
-            {TaskKind.COMMITTEE_DECISION.value: self._start.decision_task},
-            kind=TaskKind.COMMITTEE_DECISION,
-            owner=self._state.arm,
-            number=self._state.tasks_opened + 1,
-            step=f"decision-cohort-{cohort}",
-            title=f"Decide on cohort {cohort} of {self._state.arm}: the rule recommends {recommendation.action.value}",
-            now=now(),
-            detail={
-                "recommendation": recommendation.action.value,
-                "level": str(recommendation.level or "-"),
-                "why": recommendation.why,
-            },
-        )
-        self._journal.record(f.TaskOpened(task=task, **system("the DLT window has closed for the whole cohort")))
 
     def _cohort_is_decided(self) -> bool:
         earlier = self._start.state.decisions if self._start.state else ()

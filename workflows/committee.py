@@ -1,6 +1,6 @@
 """What an arm has to do with its safety review committee: the packet, signatures, and reviews of earlier decisions."""
 
-from decisions.escalation import check_decision, lowest_toxic_level, recommend, resulting_level
+from decisions.escalation import check_decision, decision_due, lowest_toxic_level, recommend, resulting_level
 from decisions.holds import freed_by_review, review_hold
 from decisions.packet import build_packet, packet_sha256
 from decisions.reopening import check_review, recommend_review, reopened, review_level
@@ -14,7 +14,7 @@ from schemas.packet import PacketContext, PacketWithHash
 from schemas.problem import Problem
 from schemas.states import ArmState, ArmStatus, Recommendation
 from schemas.summary import SafetySummary
-from schemas.task import Task, TaskEnd, TaskKind
+from schemas.task import TaskEnd, TaskKind
 from workflows.journal import Journal, now, person, system
 from workflows.outbound import News
 
@@ -121,45 +121,58 @@ class Committee:
         for subject in subjects:
             self._news.add(names.participant_id(self._state.study, subject), "change_hold", change)
 
-    # ------------------------------------------------------------------ reviews
+    # ------------------------------------------------------------------ what it is asked
 
-    def ask_for_review(self) -> None:
-        """Open the committee's task for the review, anew when what the rule recommends has changed."""
+    def ask_if_due(self) -> None:
+        """Open the task for a decision or a review that is due, anew when what the rule recommends has changed."""
+        if self._state.review_due:
+            self._ask_for_review()
+        elif self._state.status is ArmStatus.DECISION_DUE or decision_due(self._start.escalation, self._state):
+            self._ask_for_decision()
+
+    def _ask_for_decision(self) -> None:
+        recommendation = recommend(self._start.escalation, self._start.arm, self._state)
+        if recommendation == self._state.recommendation:
+            return
+        self._close_tasks("the recommendation changed: an outcome came in after the committee was asked")
+        cohort = self._state.cohort
+        asked = f.DecisionAsked(cohort=cohort, recommendation=recommendation, **system(recommendation.why))
+        self._journal.record(asked)
+        title = f"Decide on cohort {cohort} of {self._state.arm}"
+        why = "the DLT window has closed for the whole cohort"
+        self._open_task(f"decision-cohort-{cohort}", title, recommendation, why)
+
+    def _ask_for_review(self) -> None:
         recommendation = recommend_review(self._start.escalation, self._start.arm, self._state)
         step = f"{REVIEW}{max(self._state.reviewing)}"
-        detail = self._review_detail(recommendation)
+        latest = next(found for found in reversed(self._state.reopened) if found.cohort in self._state.reviewing)
+        known = {"about": latest.about, "known_then": latest.known_then, "known_now": latest.known_now}
+        detail = _in_words(recommendation) | known
         if any(task.step == step and task.detail == detail for task in self._state.tasks.values()):
             return
-        why = "an earlier decision was reopened, or more is known about it"
+        self._close_tasks("an earlier decision was reopened, or more is known about it")
+        cohorts = ", ".join(str(cohort) for cohort in self._state.reviewing)
+        title = f"Review the decision on cohort {cohorts} of {self._state.arm}"
+        self._open_task(step, title, recommendation, latest.known_now, known)
+
+    def _close_tasks(self, why: str) -> None:
         for task in list(self._state.tasks.values()):
             self._journal.record(f.TaskClosed(task_id=task.id, end=TaskEnd.CANCELLED, **system(why)))
-        asked = self._review_task(step, recommendation, detail)
-        self._journal.record(f.TaskOpened(task=asked, **system(detail["known_now"])))
 
-    def _review_task(self, step: str, recommendation: Recommendation, detail: dict[str, str]) -> Task:
-        cohorts = ", ".join(str(cohort) for cohort in self._state.reviewing)
-        return plan_task(
+    def _open_task(
+        self, step: str, title: str, recommendation: Recommendation, why: str, known: dict[str, str] | None = None
+    ) -> None:
+        task = plan_task(
             {TaskKind.COMMITTEE_DECISION.value: self._start.decision_task},
             kind=TaskKind.COMMITTEE_DECISION,
             owner=self._state.arm,
             number=self._state.tasks_opened + 1,
             step=step,
-            title=f"Review the decision on cohort {cohorts} of {self._state.arm}: "
-            f"the rule recommends {recommendation.action.value}",
+            title=f"{title}: the rule recommends {recommendation.action.value}",
             now=now(),
-            detail=detail,
+            detail=_in_words(recommendation) | (known or {}),
         )
-
-    def _review_detail(self, recommendation: Recommendation) -> dict[str, str]:
-        latest = next(found for found in reversed(self._state.reopened) if found.cohort in self._state.reviewing)
-        return {
-            "recommendation": recommendation.action.value,
-            "level": str(recommendation.level or "-"),
-            "why": recommendation.why,
-            "about": latest.about,
-            "known_then": latest.known_then,
-            "known_now": latest.known_now,
-        }
+        self._journal.record(f.TaskOpened(task=task, **system(why)))
 
     def reviewed(self, envelope: Envelope) -> None:
         """Close the review after its decision was recorded, and lift its hold where dosing may go on."""
@@ -174,6 +187,14 @@ class Committee:
         self._change_hold(why + kept, held=False)
         scope = review_hold(self._state.arm)
         self._tell(freed, m.HoldChange(scope=scope, held=False, who=envelope.person, why=why))
+
+
+def _in_words(recommendation: Recommendation) -> dict[str, str]:
+    return {
+        "recommendation": recommendation.action.value,
+        "level": str(recommendation.level or "-"),
+        "why": recommendation.why,
+    }
 
 
 __all__ = ["REVIEW", "Committee"]

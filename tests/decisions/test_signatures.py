@@ -62,6 +62,54 @@ def test_a_meaning_is_one_of_the_protocol_s(envelope: Envelope, known: bool) -> 
     assert found is None or (found.type, found.expected) == (ProblemType.INVALID_INPUT, "approval or review")
 
 
+@pytest.mark.parametrize(
+    ("envelope", "delegated", "words"),
+    [
+        (
+            signed_by("src-chair", None),
+            ("src-chair",),
+            "envelope.signature = (none): this command is to be signed; "
+            "expected a signature on the hash of the packet of single-target",
+        ),
+        (
+            signed_by("src-guest"),
+            ("src-member", "src-chair"),
+            "envelope.person = src-guest: the role committee is not delegated to this person; "
+            "expected src-chair or src-member",
+        ),
+        (
+            signed_by("src-guest"),
+            (),
+            "envelope.person = src-guest: the role committee is not delegated to this person; "
+            "expected somebody to whom the study has delegated the role",
+        ),
+        (
+            signed_by("src-chair", "b" * 64),
+            ("src-chair",),
+            f"envelope.signature.signed_sha256 = {'b' * 64}: is not the hash of the packet of single-target as it "
+            "stands now; expected the hash of what is read anew",
+        ),
+    ],
+)
+def test_a_refusal_says_what_would_be_right(envelope: Envelope, delegated: tuple[str, ...], words: str) -> None:
+    """Field, value, rule and what is expected, in the words that stand in the history."""
+    found = unsigned(envelope, delegated, HASH, "the packet of single-target")
+
+    assert found is not None
+    assert found.message() == words
+
+
+def test_a_strange_meaning_is_refused_in_words() -> None:
+    """The meanings of the protocol are named."""
+    found = unknown_meaning(("approval", "review"), signed_by("src-chair", meaning="authorship"))
+
+    assert found is not None
+    assert found.message() == (
+        "envelope.signature.meaning = authorship: is no meaning that the protocol gives to this signature; "
+        "expected approval or review"
+    )
+
+
 def told_of(*standings: EventDlt) -> ArmState:
     """Make an arm that knows of an event of each participant."""
     summaries = {}
@@ -99,3 +147,4 @@ def test_an_open_event_of_anybody_blocks_a_decision(standings: tuple[EventDlt, .
 
     assert (found and found.rule) == blocked
     assert found is None or found.type is ProblemType.OPEN_CANDIDATE
+    assert found is None or found.message() == f"cohort = 1: {blocked}; expected a decision after it was judged"
