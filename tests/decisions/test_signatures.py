@@ -68,26 +68,34 @@ def test_a_meaning_is_one_of_the_protocol_s(envelope: Envelope, known: bool) -> 
         (
             signed_by("src-chair", None),
             ("src-chair",),
-            "envelope.signature = (none): this command is to be signed; "
-            "expected a signature on the hash of the packet of single-target",
+            (
+                "envelope.signature = (none): this command is to be signed; "
+                "expected a signature on the hash of the packet of single-target"
+            ),
         ),
         (
             signed_by("src-guest"),
             ("src-member", "src-chair"),
-            "envelope.person = src-guest: the role committee is not delegated to this person; "
-            "expected src-chair or src-member",
+            (
+                "envelope.person = src-guest: the role committee is not delegated to this person; "
+                "expected src-chair or src-member"
+            ),
         ),
         (
             signed_by("src-guest"),
             (),
-            "envelope.person = src-guest: the role committee is not delegated to this person; "
-            "expected somebody to whom the study has delegated the role",
+            (
+                "envelope.person = src-guest: the role committee is not delegated to this person; "
+                "expected somebody to whom the study has delegated the role"
+            ),
         ),
         (
             signed_by("src-chair", "b" * 64),
             ("src-chair",),
-            f"envelope.signature.signed_sha256 = {'b' * 64}: is not the hash of the packet of single-target as it "
-            "stands now; expected the hash of what is read anew",
+            (
+                f"envelope.signature.signed_sha256 = {'b' * 64}: is not the hash of the packet of single-target as it "
+                "stands now; expected the hash of what is read anew"
+            ),
         ),
     ],
 )
