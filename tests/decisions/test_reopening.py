@@ -359,3 +359,63 @@ def test_a_review_is_put_to_the_present_cohort() -> None:
 
     assert found is not None
     assert (found.type, found.expected) == (ProblemType.NO_DECISION_DUE, "2")
+
+
+@pytest.mark.parametrize(
+    ("state", "action", "level", "words"),
+    [
+        (
+            LATE,
+            EXPAND,
+            2,
+            (
+                "action = expand at level 2: the decision on cohort 1 is under review; "
+                "expected de_escalate at level 1, or stay, de_escalate, stop"
+            ),
+        ),
+        (
+            LATE,
+            ESCALATE,
+            3,
+            (
+                "action = escalate at level 3: the decision on cohort 1 is under review; "
+                "expected de_escalate at level 1, or a more cautious decision with a reason"
+            ),
+        ),
+        (
+            LATE_BOTH,
+            EXPAND,
+            3,
+            (
+                "action = expand at level 3: the decision on cohort 1, 2 is under review; "
+                "expected de_escalate at level 1, or stay, de_escalate, stop"
+            ),
+        ),
+        (
+            LATE_TWO,
+            STAY,
+            None,
+            (
+                "action = stay at level 2: level 2 is at or above a toxic level; "
+                "level 1 has 2 DLTs in 3 evaluable: toxic at 2, and there is no lower dose level; "
+                "expected stop, or a more cautious decision with a reason"
+            ),
+        ),
+    ],
+)
+def test_a_refused_review_says_what_would_be_right(
+    state: ArmState, action: DecisionAction, level: int | None, words: str
+) -> None:
+    """Field, value, rule and what is expected, in the words that stand in the history."""
+    found = check_review(RULES, ARM, state, cohort=state.cohort, action=action, level=level, reason="as discussed")
+
+    assert found is not None
+    assert found.message() == words
+
+
+def test_a_review_of_another_cohort_is_refused_in_words() -> None:
+    """The present cohort is named."""
+    found = check_review(RULES, ARM, LATE, cohort=1, action=STAY, level=None, reason="hepatitis B")
+
+    assert found is not None
+    assert found.message() == "cohort = 1: the arm is at cohort 2, and an earlier decision is under review; expected 2"
