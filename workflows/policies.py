@@ -26,7 +26,7 @@ LOCAL_TRANSACTION = LocalOptions(
     retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=100), backoff_coefficient=2.0),
 )
 """
-All attempts together. A workflow task of ten seconds is renewed after eight, and that must never come to pass (ADR
+All attempts together. A workflow task of ten seconds is renewed after eight, and that is not to come to pass (ADR
 0015): no step has more than three local activities in a row.
 """
 
