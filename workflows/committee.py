@@ -140,37 +140,35 @@ class Committee:
         self._journal.record(asked)
         title = f"Decide on cohort {cohort} of {self._state.arm}"
         why = "the DLT window has closed for the whole cohort"
-        self._open_task(f"decision-cohort-{cohort}", title, recommendation, why)
+        self._open_task(f"decision-cohort-{cohort}", title, _in_words(recommendation), why)
 
     def _ask_for_review(self) -> None:
         recommendation = recommend_review(self._start.escalation, self._start.arm, self._state)
         step = f"{REVIEW}{max(self._state.reviewing)}"
         latest = next(found for found in reversed(self._state.reopened) if found.cohort in self._state.reviewing)
-        known = {"about": latest.about, "known_then": latest.known_then, "known_now": latest.known_now}
-        detail = _in_words(recommendation) | known
+        detail = _in_words(recommendation)
+        detail |= {"about": latest.about, "known_then": latest.known_then, "known_now": latest.known_now}
         if any(task.step == step and task.detail == detail for task in self._state.tasks.values()):
             return
         self._close_tasks("an earlier decision was reopened, or more is known about it")
         cohorts = ", ".join(str(cohort) for cohort in self._state.reviewing)
         title = f"Review the decision on cohort {cohorts} of {self._state.arm}"
-        self._open_task(step, title, recommendation, latest.known_now, known)
+        self._open_task(step, title, detail, latest.known_now)
 
     def _close_tasks(self, why: str) -> None:
         for task in list(self._state.tasks.values()):
             self._journal.record(f.TaskClosed(task_id=task.id, end=TaskEnd.CANCELLED, **system(why)))
 
-    def _open_task(
-        self, step: str, title: str, recommendation: Recommendation, why: str, known: dict[str, str] | None = None
-    ) -> None:
+    def _open_task(self, step: str, title: str, detail: dict[str, str], why: str) -> None:
         task = plan_task(
             {TaskKind.COMMITTEE_DECISION.value: self._start.decision_task},
             kind=TaskKind.COMMITTEE_DECISION,
             owner=self._state.arm,
             number=self._state.tasks_opened + 1,
             step=step,
-            title=f"{title}: the rule recommends {recommendation.action.value}",
+            title=f"{title}: the rule recommends {detail['recommendation']}",
             now=now(),
-            detail=_in_words(recommendation) | (known or {}),
+            detail=detail,
         )
         self._journal.record(f.TaskOpened(task=task, **system(why)))
 

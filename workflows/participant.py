@@ -158,8 +158,7 @@ class ParticipantWorkflow:
                 names.LOAD_PROTOCOL,
                 start.protocol,
                 result_type=Protocol,
-                start_to_close_timeout=policies.ACTIVITY_START_TO_CLOSE,
-                retry_policy=policies.DATABASE_RETRY,
+                **policies.TRANSACTION,
             )
             return by_activity
         protocol: Protocol = await transact(names.LOAD_PROTOCOL, start.protocol, Protocol)
@@ -284,8 +283,7 @@ class ParticipantWorkflow:
                 request=request,
             ),
             result_type=UnitMatch,
-            start_to_close_timeout=policies.ACTIVITY_START_TO_CLOSE,
-            retry_policy=policies.DATABASE_RETRY,
+            **policies.TRANSACTION,
         )
         if not match.units:
             self._journal.record(f.ProductAwaited(**system(match.reason)))
@@ -604,8 +602,7 @@ class ParticipantWorkflow:
                 at=now(),
                 why=why,
             ),
-            start_to_close_timeout=policies.ACTIVITY_START_TO_CLOSE,
-            retry_policy=policies.DATABASE_RETRY,
+            **policies.TRANSACTION,
         )
 
     def _skip(self, step: str, why: str) -> None:

@@ -10,7 +10,15 @@ DATABASE_RETRY = RetryPolicy(
 )
 """The database comes back; until then nothing may be given up, so attempts are not limited."""
 
-ACTIVITY_START_TO_CLOSE = timedelta(seconds=30)
+
+class ActivityOptions(TypedDict):
+    """What a regular activity is scheduled with."""
+
+    start_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+TRANSACTION = ActivityOptions(start_to_close_timeout=timedelta(seconds=30), retry_policy=DATABASE_RETRY)
 """Every activity is one short transaction."""
 
 

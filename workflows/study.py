@@ -84,8 +84,7 @@ class StudyWorkflow:
         await workflow.execute_activity(
             names.REGISTER_PROTOCOL,
             m.RegisterProtocol(protocol=self._protocol, reference=self._reference),
-            start_to_close_timeout=policies.ACTIVITY_START_TO_CLOSE,
-            retry_policy=policies.DATABASE_RETRY,
+            **policies.TRANSACTION,
         )
 
     async def _start_arm(self, arm: Arm) -> None:

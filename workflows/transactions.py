@@ -32,6 +32,5 @@ async def transact(activity: str, request: object, result_type: type | None = No
         activity,
         request,
         result_type=result_type,
-        start_to_close_timeout=policies.ACTIVITY_START_TO_CLOSE,
-        retry_policy=policies.DATABASE_RETRY,
+        **policies.TRANSACTION,
     )
