@@ -1,9 +1,11 @@
 """Publishing facts: read model, worklist, outbox and custody of units, together in one transaction."""
 
+import asyncio
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
+import structlog
 from temporalio import activity
 
 from activities.database import Connection, Pool
@@ -18,9 +20,11 @@ WITH given AS (
     SELECT * FROM jsonb_to_recordset($6) AS given (
         sequence integer, kind text, at timestamptz, who text, role text, why text, body jsonb
     )
+), turn AS (
+    SELECT $10 = 1 OR EXISTS (SELECT FROM fact WHERE workflow_id = $1 AND sequence = $10 - 1) AS has_come
 ), new AS (
     INSERT INTO fact (workflow_id, run_id, study, owner, sequence, kind, at, who, role, why, body)
-    SELECT $1, $2, $3, $4, sequence, kind, at, who, role, why, body FROM given
+    SELECT $1, $2, $3, $4, sequence, kind, at, who, role, why, body FROM given, turn WHERE turn.has_come
     ON CONFLICT (workflow_id, sequence) DO NOTHING
     RETURNING sequence, kind, at, who, why, body
 ), opened AS (
@@ -73,16 +77,26 @@ WITH given AS (
     WHERE new.kind = 'task_answered' AND new.body #>> '{answer,kind}' = 'infusion'
     ON CONFLICT DO NOTHING
 ), moved AS (
-    INSERT INTO standing (workflow_id, study, owner, sequence, at, next_at) VALUES ($1, $3, $4, $7, $8, $9)
+    INSERT INTO standing (workflow_id, study, owner, sequence, at, next_at)
+    SELECT $1, $3, $4, $7, $8, $9 FROM turn WHERE turn.has_come
     ON CONFLICT (workflow_id) DO UPDATE
     SET sequence = excluded.sequence, at = excluded.at, next_at = excluded.next_at
-    WHERE standing.sequence <= excluded.sequence
+    WHERE (standing.sequence, standing.at) <= (excluded.sequence, excluded.at)
 )
 -- Whoever listens (a page, a dashboard, a virtual site) looks again; nothing depends on it.
-SELECT (SELECT count(*) FROM new) AS new, pg_notify('trial_facts', $1)
+SELECT turn.has_come, (SELECT count(*) FROM new) AS new, pg_notify('trial_facts', $1) FROM turn
 """
 
+PATIENCE_SECONDS = 1.5
+"""How long a workflow task is held up by its publication: it is renewed after 8 of its 10 seconds (ADR 0015)."""
+LOOK_AGAIN_SECONDS = 0.05
+"""How soon a local activity looks again whether what comes before its facts is published."""
+
 Row = dict[str, Any]
+
+
+class EarlierFactsMissingError(Exception):
+    """Facts come before those that precede them: they are tried again until it is their turn."""
 
 
 class LedgerActivities:
@@ -100,13 +114,44 @@ class LedgerActivities:
         A fact that is in the read model already was published by an earlier attempt, whole transaction and all: it
         is passed over, so that nothing is shown, notified or booked twice. If another fact has its number, then a
         worker died between publishing and the history: the history is right, and the read model is made to follow.
+
+        As a local activity it holds its workflow task up, and nobody is told how it ended: what cannot be done soon
+        comes back to the workflow as a signal, for a regular activity that takes as long as it may (ADR 0016).
+
+        Raises:
+            EarlierFactsMissingError: facts that come before these are still under way.
         """
+        if not (activity.in_activity() and activity.info().is_local):
+            return await self._publish(publication)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await self._publish_in_turn(publication)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the regular activity meets it, shows it and retries
+            await _give_back(publication, error)
+            return Recorded(first_sequence=publication.first_sequence, facts=())
+
+    async def _publish_in_turn(self, publication: Publication) -> Recorded:
+        while True:
+            try:
+                return await self._publish(publication)
+            except EarlierFactsMissingError:
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+    async def _publish(self, publication: Publication) -> Recorded:
         rows = _rows(publication)
         async with self._pool.acquire() as connection:
             if await _publish(connection, publication, publication.run_id, rows) < len(rows):
                 async with connection.transaction():
                     await _reconcile(connection, publication, rows)
         return Recorded(first_sequence=publication.first_sequence, facts=publication.facts)
+
+
+async def _give_back(publication: Publication, error: Exception) -> None:
+    info = activity.info()
+    log = structlog.get_logger().bind(study=publication.study, workflow_id=info.workflow_id)
+    log.warning("publication_given_back", run_id=info.workflow_run_id, error=f"{type(error).__name__}: {error}")
+    handle = activity.client().get_workflow_handle(publication.workflow_id, run_id=publication.run_id)
+    await handle.signal(names.PUBLISH_AGAIN, publication)
 
 
 def _rows(publication: Publication) -> list[Row]:
@@ -135,7 +180,8 @@ async def _publish(connection: Connection, publication: Publication, run_id: str
 
 async def _publish_part(connection: Connection, publication: Publication, run_id: str, rows: list[Row]) -> int:
     is_participant = publication.workflow_id.startswith("participant/")
-    new: int = await connection.fetchval(
+    first = rows[0]["sequence"] if rows else publication.first_sequence
+    done = await connection.fetchrow(
         PUBLISH,
         publication.workflow_id,
         run_id,
@@ -143,10 +189,14 @@ async def _publish_part(connection: Connection, publication: Publication, run_id
         publication.owner,
         site_of(publication.owner) if is_participant else None,
         rows,
-        rows[-1]["sequence"] if rows else publication.first_sequence - 1,
+        rows[-1]["sequence"] if rows else first - 1,
         publication.at,
         publication.next_at,
+        first,
     )
+    if done is None or not done["has_come"]:
+        raise EarlierFactsMissingError(f"fact {first - 1} of {publication.workflow_id} is not published yet")
+    new: int = done["new"]
     return new
 
 

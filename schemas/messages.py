@@ -16,11 +16,12 @@ from schemas.states import ArmState, ParticipantState, Slot, StudyState, Target
 from schemas.stopping import StoppingFinding, StoppingRules
 from schemas.summary import SafetySummary
 
-PARTICIPANT_REVISION = 3
+PARTICIPANT_REVISION = 4
 """
 What new participants' workflows are started with. Revision 2 reads the protocol in a local activity, sends signals
 beside the schedule instead of waiting for the server's word, and publishes before it leaves only what people would
 otherwise see unanswered. Revision 3 numbers adverse events in their facts, and continues as new wherever it waits.
+Revision 4 waits for no local activity (ADR 0016).
 """
 
 
@@ -60,10 +61,10 @@ class ParticipantResult(Frozen):
     reason: str
 
 
-ARM_REVISION = 3
+ARM_REVISION = 4
 """
 What new arms are started with. Revision 2 sends signals to many at once. In revision 3 signals that are left while
-others are being sent wait until their facts are published.
+others are being sent wait until their facts are published. Revision 4 waits for no local activity (ADR 0016).
 """
 
 

@@ -3,6 +3,8 @@
 TASK_QUEUE = "car-nk-trial"
 
 PUBLISH_FACTS = "publish_facts"
+PUBLISH_AGAIN = "publish_again"
+"""The signal by which a publication that the workflow task could not wait for comes back to its workflow."""
 RESERVE_UNITS = "reserve_units"
 RETURN_UNITS = "return_units"
 COUNT_UNITS = "count_units"

@@ -27,11 +27,14 @@ with workflow.unsafe.imports_passed_through():
     from workflows.journal import Journal, hold_fact, now, person, problem_error, system
     from workflows.logs import workflow_log
     from workflows.outbound import News
+    from workflows.transactions import transact
 
 TOGETHER = 2
 """The first revision that signals to many at once (schemas.messages)."""
 IN_BATCHES = 3
 """The first revision whose later signals wait until their facts are published."""
+UNAWAITED = 4
+"""The first revision that waits for no local activity."""
 
 
 @workflow.defn(name="ArmWorkflow")
@@ -49,6 +52,7 @@ class ArmWorkflow:
             state=start.state or folds.open_arm(start.study, start.arm, opened),
             apply=folds.apply_arm,
             sequence=start.sequence,
+            beside=start.revision >= UNAWAITED,
         )
         self._log = workflow_log(start.study, start.arm.id)
         self._news = News(together=lambda: start.revision >= TOGETHER, in_batches=lambda: start.revision >= IN_BATCHES)
@@ -104,10 +108,12 @@ class ArmWorkflow:
 
     async def _continue_as_new(self) -> None:
         # What arrives while this run is closing its books still belongs to it.
-        while self._journal.unpublished or self._news.waiting or not workflow.all_handlers_finished():
+        settled = not self._journal.beside
+        while not settled or self._journal.unpublished or self._news.waiting or not workflow.all_handlers_finished():
             await workflow.wait_condition(workflow.all_handlers_finished)
-            await self._journal.publish_before_leaving()
+            await self._journal.settle()
             await self._news.send()
+            settled = True
         workflow.continue_as_new(
             self._start.model_copy(update={"state": self._state, "sequence": self._journal.sequence})
         )
@@ -235,6 +241,11 @@ class ArmWorkflow:
         if change.scope == self._state.arm:
             for subject in self._subjects_on_study():
                 self._tell_participant(subject, "change_hold", change)
+
+    @workflow.signal
+    async def publish_again(self, publication: m.Publication) -> None:
+        """The database was slow: a publication is made by an activity, as late as it may be."""
+        await transact(names.PUBLISH_FACTS, publication)
 
     # ------------------------------------------------------------------ the committee
 

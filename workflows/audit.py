@@ -25,6 +25,7 @@ from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.worker import (
     Interceptor,
     Replayer,
+    StartActivityInput,
     StartLocalActivityInput,
     WorkflowInboundInterceptor,
     WorkflowInterceptorClassInput,
@@ -366,6 +367,14 @@ class _Publications(Interceptor):
 
 def _listening(hear: Callable[[Any], None]) -> type[WorkflowInboundInterceptor]:
     class Outbound(WorkflowOutboundInterceptor):
+        def start_activity(
+            self,
+            input: StartActivityInput,  # noqa: A002 - the SDK names it so
+        ) -> ActivityHandle[Any]:
+            if input.activity == names.PUBLISH_FACTS:
+                hear(input.args[0])
+            return super().start_activity(input)
+
         def start_local_activity(
             self,
             input: StartLocalActivityInput,  # noqa: A002 - the SDK names it so

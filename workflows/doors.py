@@ -29,6 +29,8 @@ PASSING = (
     RPCStatusCode.UNAVAILABLE,
 )
 """A workflow takes ten updates at a time, lets go of them when a worker dies, and cannot be asked before it starts."""
+HAS_ENDED = ("already completed", "aborted by closing workflow")
+"""What Temporal says of a workflow that has ended, or ended while a command was on its way."""
 NOT_READY_ATTEMPTS = 60
 NOT_READY_PAUSE_SECONDS = 0.1
 
@@ -184,7 +186,7 @@ class Doors:
         if error.status is not RPCStatusCode.NOT_FOUND:
             return error
         what = workflow_id.replace("/", " ")
-        if "already completed" in error.message:
+        if any(said in error.message for said in HAS_ENDED):
             return UnknownError(f"{what}: has ended; nothing more can be sent to it")
         return UnknownError(f"{what}: not known to this server and namespace")
 

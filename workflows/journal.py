@@ -14,7 +14,7 @@ from schemas.commands import Accepted, Envelope
 from schemas.facts import AnyFact, HoldLifted, HoldPlaced, Refused, TaskAnswered, TaskClosed
 from schemas.messages import HoldChange, Publication
 from schemas.problem import Problem
-from workflows.transactions import transact
+from workflows.transactions import leave, transact
 
 State = TypeVar("State")
 SomeFact = TypeVar("SomeFact")
@@ -24,16 +24,27 @@ class Journal(Generic[State, SomeFact]):
     """
     The only way in which a workflow's state changes.
 
-    Recording is synchronous, so that a handler's check and its fact cannot be torn apart by another handler. Publishing
-    awaits a transaction: facts that arrive meanwhile are published by the next call.
+    Recording is synchronous, so that a handler's check and its fact cannot be torn apart by another handler.
+
+    With `beside` publishing is left to the workflow task in which it is asked for, and the workflow goes on at once
+    (ADR 0016). Without, as in workflows of earlier revisions, it is waited for, and facts that arrive meanwhile are
+    published by the next call.
     """
 
     def __init__(
-        self, *, study: str, owner: str, state: State, apply: Callable[[State, SomeFact], State], sequence: int
+        self,
+        *,
+        study: str,
+        owner: str,
+        state: State,
+        apply: Callable[[State, SomeFact], State],
+        sequence: int,
+        beside: bool = False,
     ) -> None:
         """Continue a journal whose first `sequence` facts are published already."""
         self.state = state
         self.sequence = sequence
+        self.beside = beside
         self._study = study
         self._owner = owner
         self._apply = apply
@@ -78,31 +89,62 @@ class Journal(Generic[State, SomeFact]):
 
         A crash after the transaction publishes the same facts again; the ledger passes over what it has.
         """
+        if self.beside:
+            if self._unpublished or next_at != self._announced:
+                self._leave(next_at)
+            return
         async with self._publishing:
             while self._unpublished or next_at != self._announced:
                 self._announced = next_at
-                await self._publish_batch(tuple(self._unpublished))
+                await self._publish_batch()
 
     async def publish_before_leaving(self) -> None:
         """Publish before awaiting something else than people or time: nobody may see an answered task meanwhile."""
+        if self.beside:
+            if self._unpublished:
+                self._leave(None)
+            return
         async with self._publishing:
             while self._unpublished:
                 self._announced = None
-                await self._publish_batch(tuple(self._unpublished))
+                await self._publish_batch()
 
-    async def _publish_batch(self, batch: tuple[SomeFact, ...]) -> None:
-        publication = Publication.model_construct(
+    async def settle(self) -> None:
+        """
+        Publish all that is left before the run ends, and wait until it and everything before it is published.
+
+        By an activity: its end is an event, so that it comes in the same order when the history is replayed.
+        """
+        if not self.beside:
+            await self.publish_before_leaving()
+            return
+        self._announced = None
+        await transact(names.PUBLISH_FACTS, self._publication(self._take()))
+
+    def _leave(self, next_at: datetime | None) -> None:
+        self._announced = next_at
+        leave(names.PUBLISH_FACTS, self._publication(self._take()))
+
+    def _take(self) -> tuple[SomeFact, ...]:
+        batch, self._unpublished = tuple(self._unpublished), []
+        return batch
+
+    async def _publish_batch(self) -> None:
+        batch = tuple(self._unpublished)
+        await transact(names.PUBLISH_FACTS, self._publication(batch), local=True)
+        del self._unpublished[: len(batch)]
+
+    def _publication(self, batch: tuple[SomeFact, ...]) -> Publication:
+        return Publication.model_construct(
             study=self._study,
             workflow_id=workflow.info().workflow_id,
             run_id=workflow.info().run_id,
             owner=self._owner,
-            first_sequence=self.sequence - len(self._unpublished) + 1,
+            first_sequence=self.sequence - len(batch) + 1,
             facts=cast("tuple[AnyFact, ...]", batch),
             at=now(),
             next_at=self._announced,
         )
-        await transact(names.PUBLISH_FACTS, publication)
-        del self._unpublished[: len(batch)]
 
 
 def now() -> datetime:

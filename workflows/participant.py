@@ -32,7 +32,6 @@ with workflow.unsafe.imports_passed_through():
     from schemas.protocol import Protocol, Visit, VisitKind
     from schemas.states import ParticipantState
     from schemas.task import Task, TaskEnd, TaskKind
-    from workflows import policies
     from workflows.journal import Journal, hold_fact, now, person, problem_error, system
     from workflows.logs import workflow_log
     from workflows.outbound import News, tell
@@ -49,6 +48,8 @@ BESIDE = 2
 """The first revision that sends signals beside the schedule (schemas.messages)."""
 NUMBERED = 3
 """The first revision that numbers adverse events and continues as new wherever it waits."""
+UNAWAITED = 4
+"""The first revision that waits for no local activity."""
 
 
 class ScheduleEndedError(Exception):
@@ -91,6 +92,7 @@ class ParticipantWorkflow:
             state=start.state or folds.enrol(enrolled),
             apply=folds.apply,
             sequence=start.sequence,
+            beside=start.revision >= UNAWAITED,
         )
         self._log = workflow_log(start.study, start.enrolment.subject)
         self._news = News()
@@ -153,15 +155,8 @@ class ParticipantWorkflow:
         return await self._end(disposition, reason)
 
     async def _load_protocol(self, start: m.ParticipantStart) -> Protocol:
-        if start.revision < BESIDE:
-            by_activity: Protocol = await workflow.execute_activity(
-                names.LOAD_PROTOCOL,
-                start.protocol,
-                result_type=Protocol,
-                **policies.TRANSACTION,
-            )
-            return by_activity
-        protocol: Protocol = await transact(names.LOAD_PROTOCOL, start.protocol, Protocol)
+        local = BESIDE <= start.revision < UNAWAITED
+        protocol: Protocol = await transact(names.LOAD_PROTOCOL, start.protocol, Protocol, local=local)
         return protocol
 
     async def _screen(self) -> None:
@@ -274,7 +269,7 @@ class ParticipantWorkflow:
 
     async def _reserve_units(self, what: str, request: UnitRequest) -> bool:
         await self._before_leaving()
-        match = await workflow.execute_activity(
+        match: UnitMatch = await transact(
             names.RESERVE_UNITS,
             m.ReserveUnits(
                 key=f"{workflow.info().workflow_id}:reserve:{what}:{self._journal.sequence}",
@@ -282,8 +277,7 @@ class ParticipantWorkflow:
                 subject=self._state.subject,
                 request=request,
             ),
-            result_type=UnitMatch,
-            **policies.TRANSACTION,
+            UnitMatch,
         )
         if not match.units:
             self._journal.record(f.ProductAwaited(**system(match.reason)))
@@ -297,7 +291,7 @@ class ParticipantWorkflow:
 
     async def _count_units(self, count: int, last_infusion_on: date) -> int:
         request = self._unit_request(count, last_infusion_on)
-        fitting: FittingUnits = await transact(names.COUNT_UNITS, request, FittingUnits)
+        fitting: FittingUnits = await transact(names.COUNT_UNITS, request, FittingUnits, local=not self._journal.beside)
         return fitting.count
 
     async def _lowest_toxic_level(self) -> int | None:
@@ -306,7 +300,9 @@ class ParticipantWorkflow:
         question = m.ToxicityQuestion(
             study=self._state.study, arm=self._rules.arm(self._state.slot.arm), escalation=self._rules.escalation
         )
-        found: m.ToxicLevel = await transact(names.LOWEST_TOXIC_LEVEL, question, m.ToxicLevel)
+        found: m.ToxicLevel = await transact(
+            names.LOWEST_TOXIC_LEVEL, question, m.ToxicLevel, local=not self._journal.beside
+        )
         return found.level
 
     def _earliest_day_zero(self) -> date:
@@ -517,14 +513,20 @@ class ParticipantWorkflow:
         await self._wait(lambda: not self._owes_reports(), ending=True)
         self._safety.tell()
         self._journal.record(f.ParticipationEnded(disposition=disposition, **system(reason)))
-        await self._journal.publish()
+        await self._publish_the_end()
         done = m.SubjectDone(subject=self._state.subject, disposition=disposition, reason=reason)
         self._news.add(names.study_id(self._state.study), "report_subject_done", done)
         await self._news.finish()
         await workflow.wait_condition(workflow.all_handlers_finished)
-        await self._journal.publish()
+        await self._publish_the_end()
         self._log.info("participation_ended", disposition=disposition.value)
         return m.ParticipantResult(subject=self._state.subject, disposition=disposition, reason=reason)
+
+    async def _publish_the_end(self) -> None:
+        if not self._journal.beside:
+            await self._journal.publish()
+        while self._journal.beside and self._journal.unpublished:
+            await self._journal.settle()
 
     # ------------------------------------------------------------------ steps
 
@@ -591,7 +593,7 @@ class ParticipantWorkflow:
         units = self._state.units
         self._journal.record(f.ProductReturned(units=units, **system(why)))
         await self._before_leaving()
-        await workflow.execute_activity(
+        await transact(
             names.RETURN_UNITS,
             m.ReturnUnits(
                 study=self._state.study,
@@ -602,7 +604,6 @@ class ParticipantWorkflow:
                 at=now(),
                 why=why,
             ),
-            **policies.TRANSACTION,
         )
 
     def _skip(self, step: str, why: str) -> None:
@@ -629,11 +630,13 @@ class ParticipantWorkflow:
         """
         if not workflow.info().is_continue_as_new_suggested():
             return
-        while self._has_unfinished_business():
+        settled = not self._journal.beside
+        while not settled or self._has_unfinished_business():
             await workflow.wait_condition(workflow.all_handlers_finished)
             self._safety.tell()
-            await self._journal.publish_before_leaving()
+            await self._journal.settle()
             await self._news.finish()
+            settled = True
         if done is not None and (done() or (self._state.end is not None and self._marks.ending is None)):
             return
         workflow.continue_as_new(
@@ -867,6 +870,11 @@ class ParticipantWorkflow:
     def change_hold(self, change: m.HoldChange) -> None:
         """A hold of the arm or the study was placed or lifted."""
         self._journal.record(hold_fact(change))
+
+    @workflow.signal
+    async def publish_again(self, publication: m.Publication) -> None:
+        """The database was slow: a publication is made by an activity, as late as it may be."""
+        await transact(names.PUBLISH_FACTS, publication)
 
     # ------------------------------------------------------------------ what people send
 

@@ -22,21 +22,31 @@ TRANSACTION = ActivityOptions(start_to_close_timeout=timedelta(seconds=30), retr
 """Every activity is one short transaction."""
 
 
-class LocalOptions(TypedDict):
+class LocalOptions(TypedDict, total=False):
     """What a local activity is scheduled with."""
 
     schedule_to_close_timeout: timedelta
+    start_to_close_timeout: timedelta
     retry_policy: RetryPolicy
 
+
+LEFT_TRANSACTION = LocalOptions(
+    start_to_close_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=100), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=1)
+    ),
+)
+"""
+Attempts are not limited: nobody waits for the end, so none may be given up. An attempt gives way by itself, long before
+its time is over, where the database is slow (`schemas.names.PUBLISH_AGAIN`). Pauses stay below those for which the SDK
+would start a timer.
+"""
 
 LOCAL_TRANSACTION = LocalOptions(
     schedule_to_close_timeout=timedelta(seconds=2),
     retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=100), backoff_coefficient=2.0),
 )
-"""
-All attempts together. A workflow task of ten seconds is renewed after eight, and that is not to come to pass (ADR
-0015): no step has more than three local activities in a row.
-"""
+"""What workflows of earlier revisions wait for: all attempts together (ADR 0015)."""
 
 RECEIVERS_AT_ONCE = 500
 """How many workflows are signalled at the same time: a quarter of what the server lets one workflow have under way."""

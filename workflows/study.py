@@ -25,12 +25,15 @@ with workflow.unsafe.imports_passed_through():
     from workflows.logs import workflow_log
     from workflows.outbound import News
     from workflows.study_stopping import StudyStopping
+    from workflows.transactions import transact
 
 STUDY = "study"
 TOGETHER = "signals-together"
 """The patch from which on signals go to many at once."""
 IN_BATCHES = "signals-in-batches"
 """The patch from which on later signals wait until their facts are published."""
+UNAWAITED = "publications-unawaited"
+"""The patch from which on no local activity is waited for."""
 
 
 @workflow.defn(name="StudyWorkflow")
@@ -68,6 +71,7 @@ class StudyWorkflow:
         """Run for as long as the study does."""
         # Asked at once: asked when it first matters, it would stand elsewhere in a history than in its replay.
         self._in_batches = workflow.patched(IN_BATCHES)
+        self._journal.beside = workflow.patched(UNAWAITED)
         if not self._ready:
             await self._register_protocol()
             for arm in self._protocol.arms:
@@ -110,10 +114,12 @@ class StudyWorkflow:
 
     async def _continue_as_new(self, start: StartStudy) -> None:
         # What arrives while this run is closing its books still belongs to it.
-        while self._journal.unpublished or self._news.waiting or not workflow.all_handlers_finished():
+        settled = not self._journal.beside
+        while not settled or self._journal.unpublished or self._news.waiting or not workflow.all_handlers_finished():
             await workflow.wait_condition(workflow.all_handlers_finished)
-            await self._journal.publish_before_leaving()
+            await self._journal.settle()
             await self._news.send()
+            settled = True
         continued = m.StudyContinued(protocol=self._protocol, state=self._state, sequence=self._journal.sequence)
         workflow.continue_as_new(args=[start, continued])
 
@@ -354,6 +360,11 @@ class StudyWorkflow:
         if news.closed:
             why = system("every target of the expansion is decided")
             self._journal.record(f.ArmClosed(rp2d_level=news.rp2d_level, arm=news.arm, **why))
+
+    @workflow.signal
+    async def publish_again(self, publication: m.Publication) -> None:
+        """The database was slow: a publication is made by an activity, as late as it may be."""
+        await transact(names.PUBLISH_FACTS, publication)
 
     @workflow.query
     def state(self) -> StudyState:

@@ -1,4 +1,4 @@
-"""Short transactions: in the workflow task where the database answers, by a durable activity where it does not."""
+"""Short transactions: waited for as durable activities, or left to the workflow task that they belong to."""
 
 from typing import Any
 
@@ -8,26 +8,41 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError,
 from workflows import policies
 
 
-async def transact(activity: str, request: object, result_type: type | None = None) -> Any:  # noqa: ANN401 - as told
+def leave(activity: str, request: object) -> None:
+    """
+    Have a transaction made before the workflow task ends, and wait for nothing of it.
+
+    The task is not completed before its local activities are, so that what the transaction tells is never behind what
+    the workflow does next. The workflow must not learn how it ended: the SDK may tell it of the end together with what
+    people sent meanwhile, and a replay tells it of both one after the other (ADR 0016).
+    """
+    workflow.start_local_activity(activity, request, **policies.LEFT_TRANSACTION)  # noqa: TID251 - here, and nowhere else
+
+
+async def transact(activity: str, request: object, result_type: type | None = None, *, local: bool = False) -> Any:  # noqa: ANN401 - as told
     """
     Run an activity that is one short transaction, and return what it returns.
 
-    A local activity costs a history one event instead of five, but it holds the workflow task open. Were that so long
-    that the task had to be renewed, an update could reach the workflow in another order than its history tells
-    (ADR 0015): a transaction that is not done soon is therefore left to a regular activity.
+    Args:
+        activity: its name.
+        request: what it is given.
+        result_type: what it returns.
+        local: whether the first two seconds belong to a local activity, as in workflows of earlier revisions; its end
+            may reach the workflow in another order than the replay (ADR 0016).
 
     Raises:
         ApplicationError: the activity's own, when it says that trying again is no use.
     """
-    try:
-        return await workflow.execute_local_activity(  # noqa: TID251 - here, and nowhere else
-            activity, request, result_type=result_type, **policies.LOCAL_TRANSACTION
-        )
-    except FailureError as error:
-        # The SDK wraps what made a local activity fail, but not on replay.
-        cause = error.cause if isinstance(error, ActivityError) and error.cause is not None else error
-        if is_cancelled_exception(error) or (isinstance(cause, ApplicationError) and cause.non_retryable):
-            raise cause from None
+    if local:
+        try:
+            return await workflow.execute_local_activity(  # noqa: TID251 - here, and nowhere else
+                activity, request, result_type=result_type, **policies.LOCAL_TRANSACTION
+            )
+        except FailureError as error:
+            # The SDK wraps what made a local activity fail, but not on replay.
+            cause = error.cause if isinstance(error, ActivityError) and error.cause is not None else error
+            if is_cancelled_exception(error) or (isinstance(cause, ApplicationError) and cause.non_retryable):
+                raise cause from None
     return await workflow.execute_activity(
         activity,
         request,

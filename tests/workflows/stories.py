@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowHistory
 
 from activities.bank_file import load_units
 from activities.worklist import Seen, facts_of, look
@@ -79,6 +80,19 @@ def _with_moments(task: Row) -> Row:
     """Return a task's row with moments in place of their text."""
     moments = {name: task[name] for name in ("opened_at", "due_at", "escalate_at", "expires_at") if task[name]}
     return {**task, **{name: datetime.fromisoformat(text) for name, text in moments.items()}}
+
+
+async def caught_up(world: World, workflow_id: str) -> list[WorkflowHistory]:
+    """Wait until a workflow's history holds all that people were shown, which is a moment later; return its runs."""
+    runs: list[WorkflowHistory] = []
+
+    async def has_caught_up() -> bool:
+        shown = await facts_of(world.pool, workflow_id)
+        runs[:] = await fetch_runs(world.doors.client, workflow_id)
+        return len(facts_in(runs)) >= len(shown)
+
+    await eventually(has_caught_up, f"the history of {workflow_id} holds all that people were shown")
+    return runs
 
 
 class Case:

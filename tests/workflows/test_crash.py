@@ -25,7 +25,7 @@ from deploy.stack import WORKER, Stack, down, environment, up
 from protocols.loader import LoadedProtocol
 from schemas.outcome import Disposition
 from simulation.site import News, World
-from tests.workflows.stories import Case, begin, eventually, one, somebody, units_by_state, without_stagger
+from tests.workflows.stories import Case, begin, caught_up, eventually, one, somebody, units_by_state, without_stagger
 from worker import make_worker
 from workflows.audit import facts_in, fetch_runs
 from workflows.converter import DATA_CONVERTER
@@ -95,8 +95,8 @@ class Workers:
 
 async def assert_nothing_lost_or_doubled(case: Case) -> None:
     """Compare what the event history says with what people were shown: the same facts, every step once."""
-    await eventually(lambda: _has_caught_up(case), "the history holds all that people were shown")
-    recorded = [fact.fact | {"sequence": fact.sequence} for fact in facts_in(await fetch_runs(*_of(case)))]
+    runs = await caught_up(case.world, case.workflow_id)
+    recorded = [fact.fact | {"sequence": fact.sequence} for fact in facts_in(runs)]
     published = await case.facts()
     assert [row["sequence"] for row in published] == list(range(1, len(published) + 1))
     assert [(row["sequence"], row["kind"]) for row in published] == [(f["sequence"], f["kind"]) for f in recorded]
@@ -110,11 +110,6 @@ async def assert_nothing_lost_or_doubled(case: Case) -> None:
 
 def _of(case: Case) -> tuple[Any, str]:
     return case.world.doors.client, case.workflow_id
-
-
-async def _has_caught_up(case: Case) -> bool:
-    published = await case.facts()
-    return len(facts_in(await fetch_runs(*_of(case)))) >= len(published)
 
 
 async def test_a_worker_killed_with_several_participants_under_way_loses_and_doubles_nothing(

@@ -23,9 +23,21 @@ from schemas.outcome import Disposition, DltStatus
 from simulation.site import World
 from tests.conftest import IDLE_WORKER
 from tests.workflows.safety_stories import crs, life_threatening, mild, report, shown
-from tests.workflows.stories import SINGLE, Case, begin, eventually, hold, in_line, lift, load_bank, one, somebody
+from tests.workflows.stories import (
+    SINGLE,
+    Case,
+    begin,
+    caught_up,
+    eventually,
+    hold,
+    in_line,
+    lift,
+    load_bank,
+    one,
+    somebody,
+)
 from worker import make_worker
-from workflows.audit import facts_in, fetch_runs
+from workflows.audit import facts_in
 from workflows.converter import DATA_CONVERTER
 
 EVENTS_OF_A_RUN = 25
@@ -82,7 +94,7 @@ async def trial_worker(client: Client, pool: Pool) -> AsyncIterator[None]:
 
 async def runs_without_a_gap(case: Case) -> int:
     """Check that the facts are numbered without a gap over all runs and in the read model; return how many runs."""
-    runs = await fetch_runs(case.world.doors.client, case.workflow_id)
+    runs = await caught_up(case.world, case.workflow_id)
     numbers = [fact.sequence for fact in facts_in(runs)]
     assert numbers == [fact["sequence"] for fact in await case.facts()]
     assert numbers == list(range(1, len(numbers) + 1))

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import pairwise
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
@@ -11,7 +10,7 @@ from temporalio.client import WorkflowHistory
 from protocols.loader import LoadedProtocol
 from schemas import names
 from simulation.site import World
-from tests.workflows.stories import Case, eventually, one
+from tests.workflows.stories import Case, caught_up, eventually, one
 from tests.workflows.test_zz_replay import replay_all
 from workflows.audit import facts_in, fetch_runs, rows_of
 
@@ -40,13 +39,6 @@ def left_to_activities(runs: list[WorkflowHistory]) -> int:
     return kinds[names.PUBLISH_FACTS]
 
 
-def renewed_tasks(runs: list[WorkflowHistory]) -> int:
-    """Count the workflow tasks that came to nothing but their own renewal."""
-    done, scheduled = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED, EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
-    kinds = [[event.event_type for event in run.events] for run in runs]
-    return sum(pair == (done, scheduled) for run in kinds for pair in pairwise(run))
-
-
 async def test_an_answer_is_taken_while_the_database_is_slow_and_shown_once_it_is_not(
     world: World, protocol: LoadedProtocol
 ) -> None:
@@ -62,19 +54,13 @@ async def test_an_answer_is_taken_while_the_database_is_slow_and_shown_once_it_i
         assert len(facts_in(await runs_of(case))) == len(await case.facts())
 
     await case.reach("treatment-check-lymphodepletion")
-    await eventually(lambda: _has_caught_up(case), "the history holds all that people were shown")
-    runs = await runs_of(case)
+    runs = await caught_up(world, case.workflow_id)
     facts, published = facts_in(runs), await case.facts()
     assert [fact.sequence for fact in facts] == [row["sequence"] for row in published] == [*range(1, len(facts) + 1)]
     assert [fact.fact["kind"] for fact in facts] == [row["kind"] for row in published]
-    assert renewed_tasks(runs) == 0
     assert [done.difference for done in await replay_all(runs)] == [None]
     assert [row for row in rows_of(runs[0]) if row.what.startswith("  fact ") and "panel" in row.detail]
 
 
 async def _is_left_to_an_activity(case: Case) -> bool:
     return left_to_activities(await runs_of(case)) == 1
-
-
-async def _has_caught_up(case: Case) -> bool:
-    return len(facts_in(await runs_of(case))) >= len(await case.facts())

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from activities.ledger import LedgerActivities
-from activities.worklist import facts_of, open_tasks
+from activities.ledger import EarlierFactsMissingError, LedgerActivities
+from activities.worklist import facts_of, look, open_tasks
 from protocols.loader import LoadedProtocol
 from schemas.base import Role
 from schemas.facts import AnyFact
@@ -113,6 +113,32 @@ async def test_publishing_the_same_facts_again_changes_nothing(world: World, pro
 
     assert first == second
     assert await read_model(world) == before
+
+
+async def test_facts_do_not_overtake_those_before_them(world: World, protocol: LoadedProtocol) -> None:
+    """A publication that is slow is overtaken by the next one: that one is sent back, and nothing of it is shown."""
+    case = await one(world, protocol)
+    await case.reach("antigen-panel-1")
+    whole, workflow_id = await publication_of(case), f"{case.workflow_id}-again"
+    cut = 3
+    early = whole.model_copy(update={"workflow_id": workflow_id, "facts": whole.facts[:cut]})
+    late = early.model_copy(update={"facts": whole.facts[cut:5], "first_sequence": cut + 1})
+    nothing = late.model_copy(update={"facts": (), "first_sequence": 6, "next_at": whole.at})
+    await world.pool.execute("DELETE FROM task WHERE workflow_id = $1", case.workflow_id)
+    ledger = LedgerActivities(world.pool)
+
+    for overtaking in (late, nothing):
+        with pytest.raises(EarlierFactsMissingError, match=f"fact {overtaking.first_sequence - 1} of "):
+            await ledger.publish_facts(overtaking)
+    assert await facts_of(world.pool, workflow_id) == []
+    assert await look(world.pool, workflow_id) is None
+
+    for publication in (early, late, nothing):
+        await ledger.publish_facts(publication)
+    assert [fact["sequence"] for fact in await facts_of(world.pool, workflow_id)] == [1, 2, 3, 4, 5]
+    seen = await look(world.pool, workflow_id)
+    assert seen is not None
+    assert seen.next_at == whole.at
 
 
 async def test_a_task_is_answered_once(world: World, protocol: LoadedProtocol) -> None:

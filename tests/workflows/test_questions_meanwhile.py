@@ -1,0 +1,116 @@
+"""
+People look at a workflow and write to it at the same moment, again and again: every history still replays.
+
+A question that comes with a workflow task ends that task before the workflow has seen how its transaction ended. Were
+it to do anything on that end, it would do so after what people sent meanwhile; a replay, which knows no questions,
+would do so before (ADR 0016).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from protocols.loader import LoadedProtocol
+from schemas import names
+from schemas.base import Role
+from schemas.commands import Accepted, AnswerTask, Decide, DecisionAction, EndReason
+from simulation.site import World
+from tests.workflows.stories import (
+    DUAL,
+    SINGLE,
+    arm_now,
+    begin,
+    caught_up,
+    committee_is_asked,
+    decide,
+    envelope,
+    hold,
+    in_line,
+    lift,
+    somebody,
+    with_cohorts_of_one,
+)
+from tests.workflows.test_zz_replay import replay_all
+from workflows.audit import facts_in
+from workflows.doors import RefusedError
+
+
+@asynccontextmanager
+async def meanwhile(act: Callable[[], Awaitable[object]], people: int = 1) -> AsyncIterator[None]:
+    """Let people do this again and again, without a pause; that it is refused is no matter."""
+    done = asyncio.Event()
+
+    async def again_and_again() -> None:
+        while not done.is_set():
+            try:
+                await act()
+            except RefusedError:
+                continue
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(people):
+            group.create_task(again_and_again())
+        yield
+        done.set()
+
+
+async def assert_replays(world: World, workflow_id: str) -> None:
+    """Every run replays, and holds all facts that people were shown, in their order."""
+    runs = await caught_up(world, workflow_id)
+    assert [done.difference for done in await replay_all(runs)] == [None] * len(runs)
+    shown = await world.pool.fetch("SELECT sequence FROM fact WHERE workflow_id = $1 ORDER BY sequence", workflow_id)
+    recorded = [fact.sequence for fact in facts_in(runs)]
+    assert recorded == [row["sequence"] for row in shown] == list(range(1, len(recorded) + 1))
+
+
+async def test_a_participant_who_is_looked_at_all_the_time_replays(world: World, protocol: LoadedProtocol) -> None:
+    """From consent to withdrawal before the second infusion, while others look and send answers that are refused."""
+    (case,) = await begin(world, protocol, somebody())
+    task = await case.reach("biopsy")
+    answer = case.usual(task)
+    await case.send(task)
+
+    async def answer_again() -> Accepted:
+        who = envelope(Role.COORDINATOR, task["opened_at"])
+        command = AnswerTask(envelope=who, task_id=task["task_id"], answer=answer)
+        return await world.doors.answer_task(case.subject, command)
+
+    async with meanwhile(case.state, people=3), meanwhile(answer_again):
+        await case.reach("infusion-2")
+    await case.end(EndReason.WITHDRAWAL)
+    await case.reach_end()
+
+    assert len(await case.refusals()) > 1
+    await assert_replays(world, case.workflow_id)
+
+
+async def test_an_arm_whose_packet_is_read_while_others_decide_replays(world: World, protocol: LoadedProtocol) -> None:
+    """The committee's packet is read all the time, decisions without the right are refused; another arm is held."""
+    case, waiting = await begin(world, with_cohorts_of_one(protocol), somebody(1), somebody(2))
+    await in_line([case, waiting])
+
+    async def decide_without_right() -> Accepted:
+        who = envelope(Role.INVESTIGATOR, await arm_now(world, SINGLE), "not mine to decide")
+        return await world.doors.decide(SINGLE, Decide(envelope=who, cohort=1, action=DecisionAction.STOP))
+
+    async def hold_and_lift() -> None:
+        await hold(world, DUAL)
+        await lift(world, DUAL)
+
+    async with meanwhile(lambda: world.doors.packet(SINGLE), people=2), meanwhile(world.doors.study_state):
+        async with meanwhile(decide_without_right), meanwhile(hold_and_lift):
+            await case.reach("infusion-1")
+        async with meanwhile(decide_without_right):
+            await case.reach_fact("dlt_judged")
+            await committee_is_asked(world)
+            await decide(world, DecisionAction.ESCALATE)
+            await waiting.reach_fact("product_reserved")
+
+    study = world.doors.study
+    for workflow_id in (
+        names.arm_id(study, SINGLE),
+        names.arm_id(study, DUAL),
+        names.study_id(study),
+        case.workflow_id,
+    ):
+        await assert_replays(world, workflow_id)
