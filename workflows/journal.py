@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar, cast
 
 from temporalio import workflow
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
+from temporalio.workflow import ActivityHandle
 
 from schemas import names
 from schemas.base import Role
@@ -50,6 +52,7 @@ class Journal(Generic[State, SomeFact]):
         self._apply = apply
         self._unpublished: list[SomeFact] = []
         self._announced: datetime | None = None
+        self._under_way: list[ActivityHandle[RawValue]] = []
         # Two publishers at once would publish the same facts in one history twice.
         self._publishing = asyncio.Lock()
 
@@ -121,9 +124,19 @@ class Journal(Generic[State, SomeFact]):
         self._announced = None
         await transact(names.PUBLISH_FACTS, self._publication(self._take()))
 
+    async def come_to_rest(self) -> None:
+        """
+        Wait until all that was left is published, before the workflow ends.
+
+        Only after something else was waited for whose end is an event: then what was left ended with the task before,
+        and there is nothing to wait for unless the worker stood still.
+        """
+        await workflow.wait_condition(lambda: all(publication.done() for publication in self._under_way))
+
     def _leave(self, next_at: datetime | None) -> None:
         self._announced = next_at
-        leave(names.PUBLISH_FACTS, self._publication(self._take()))
+        self._under_way = [publication for publication in self._under_way if not publication.done()]
+        self._under_way.append(leave(names.PUBLISH_FACTS, self._publication(self._take())))
 
     def _take(self) -> tuple[SomeFact, ...]:
         batch, self._unpublished = tuple(self._unpublished), []

@@ -513,7 +513,7 @@ class ParticipantWorkflow:
         await self._wait(lambda: not self._owes_reports(), ending=True)
         self._safety.tell()
         self._journal.record(f.ParticipationEnded(disposition=disposition, **system(reason)))
-        await self._publish_the_end()
+        await self._journal.publish()
         done = m.SubjectDone(subject=self._state.subject, disposition=disposition, reason=reason)
         self._news.add(names.study_id(self._state.study), "report_subject_done", done)
         await self._news.finish()
@@ -525,7 +525,11 @@ class ParticipantWorkflow:
     async def _publish_the_end(self) -> None:
         if not self._journal.beside:
             await self._journal.publish()
-        while self._journal.beside and self._journal.unpublished:
+            return
+        await self._journal.come_to_rest()
+        # What comes to rest may come back, and what is handled meanwhile may record more.
+        while self._journal.unpublished or not workflow.all_handlers_finished():
+            await workflow.wait_condition(workflow.all_handlers_finished)
             await self._journal.settle()
 
     # ------------------------------------------------------------------ steps

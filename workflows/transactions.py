@@ -3,20 +3,25 @@
 from typing import Any
 
 from temporalio import workflow
+from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
+from temporalio.workflow import ActivityHandle
 
 from workflows import policies
 
 
-def leave(activity: str, request: object) -> None:
+def leave(activity: str, request: object) -> ActivityHandle[RawValue]:
     """
     Have a transaction made before the workflow task ends, and wait for nothing of it.
 
     The task is not completed before its local activities are, so that what the transaction tells is never behind what
     the workflow does next. The workflow must not learn how it ended: the SDK may tell it of the end together with what
-    people sent meanwhile, and a replay tells it of both one after the other (ADR 0016).
+    people sent meanwhile, and a replay tells it of both one after the other (ADR 0016). What comes back is for the
+    history, and not read here.
     """
-    workflow.start_local_activity(activity, request, **policies.LEFT_TRANSACTION)  # noqa: TID251 - here, and nowhere else
+    return workflow.start_local_activity(  # noqa: TID251 - here, and nowhere else
+        activity, request, result_type=RawValue, **policies.LEFT_TRANSACTION
+    )
 
 
 async def transact(activity: str, request: object, result_type: type | None = None, *, local: bool = False) -> Any:  # noqa: ANN401 - as told
