@@ -44,8 +44,16 @@ PEOPLE = {
 }
 LOOK_AGAIN_SECONDS = 20.0
 """News can be lost with a connection: a site looks at its worklist now and then all the same."""
-OVERTAKEN = (ProblemType.TASK_ALREADY_CLOSED, ProblemType.ON_HOLD, ProblemType.OPEN_CANDIDATE)
-"""An infusion is taken off the worklist when a hold or a possible DLT comes in its way."""
+OVERTAKEN = (
+    ProblemType.TASK_ALREADY_CLOSED,
+    ProblemType.ON_HOLD,
+    ProblemType.OPEN_CANDIDATE,
+    ProblemType.UNKNOWN_TASK,
+)
+"""
+An infusion is taken off the worklist when a hold or a possible DLT comes in its way; and after a crash a task may be
+shown for a moment that the history does not have (ADR 0001).
+"""
 Toxicity = Callable[[ParticipantState], Awaitable[bool]]
 
 

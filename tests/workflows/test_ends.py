@@ -3,6 +3,8 @@
 import asyncio
 
 import pytest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from protocols.loader import LoadedProtocol
 from schemas.commands import Accepted, EndReason
@@ -12,7 +14,7 @@ from schemas.states import SlotState
 from schemas.task import TaskEnd
 from simulation.site import World
 from tests.workflows.stories import SINGLE, begin, in_line, one, refused, somebody, units_by_state
-from workflows.doors import RefusedError, UnknownError
+from workflows.doors import Doors, RefusedError, UnknownError
 
 
 async def test_a_withdrawal_before_treatment_frees_product_and_slot_for_the_next(
@@ -144,3 +146,18 @@ async def test_a_second_end_is_refused(world: World, protocol: LoadedProtocol) -
     assert len(accepted) == 1
     assert len(await case.facts("end_requested")) == 1
     assert state.disposition in {Disposition.WITHDRAWN, Disposition.DISCONTINUED}
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ("workflow execution already completed", "participant study-1 CN01-001: has ended"),
+        ("workflow update was aborted by closing workflow", "participant study-1 CN01-001: has ended"),
+        ("workflow not found for ID", "participant study-1 CN01-001: not known to this server"),
+    ],
+)
+async def test_who_has_ended_is_not_called_unknown(client: Client, told: str, says: str) -> None:
+    """Temporal says 'not found' of all three; what ended while a command was on its way is known all the same."""
+    error = RPCError(told, RPCStatusCode.NOT_FOUND, b"")
+
+    assert str(Doors(client, "study-1")._unknown("participant/study-1/CN01-001", error)).startswith(says)
