@@ -31,8 +31,8 @@ def _leave_out_idle_passes() -> None:
     Leave out the SDK's passes over payloads where they change nothing (ADR 0017).
 
     Six times for each activation the SDK goes through all payloads: for a codec, for external storage, and for
-    references to it, asking the workflow in the sandbox for each payload's context. With neither they are a third of the
-    time of a replay.
+    references to it, asking the workflow in the sandbox for each payload's context. With neither they take a third of
+    a replay's time, and come to nothing.
     """
     bridge.decode_activation = only_where_needed(bridge.decode_activation)
     bridge.encode_completion = only_where_needed(bridge.encode_completion)
