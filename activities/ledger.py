@@ -7,11 +7,12 @@ from typing import Any
 
 import structlog
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from activities.database import Connection, Pool
 from schemas import names
 from schemas.base import site_of
-from schemas.messages import Publication, Recorded
+from schemas.messages import Publication, Recorded, SlowPublication
 
 # One statement for all that follows from facts, since round trips are most of what publishing costs. Only what is new
 # has effects: a fact that is there already had them. $5 is the participant's site, $6 the facts.
@@ -21,7 +22,7 @@ WITH given AS (
         sequence integer, kind text, at timestamptz, who text, role text, why text, body jsonb
     )
 ), turn AS (
-    SELECT $10 = 1 OR EXISTS (SELECT FROM fact WHERE workflow_id = $1 AND sequence = $10 - 1) AS has_come
+    SELECT $11 OR $10 = 1 OR EXISTS (SELECT FROM fact WHERE workflow_id = $1 AND sequence = $10 - 1) AS has_come
 ), new AS (
     INSERT INTO fact (workflow_id, run_id, study, owner, sequence, kind, at, who, role, why, body)
     SELECT $1, $2, $3, $4, sequence, kind, at, who, role, why, body FROM given, turn WHERE turn.has_come
@@ -91,6 +92,8 @@ PATIENCE_SECONDS = 1.5
 """How long a workflow task is held up by its publication: it is renewed after 8 of its 10 seconds (ADR 0015)."""
 LOOK_AGAIN_SECONDS = 0.05
 """How soon a local activity looks again whether what comes before its facts is published."""
+ATTEMPTS_IN_TURN = 6
+"""How often a regular activity finds earlier facts missing before it says so to its workflow: some six seconds."""
 
 Row = dict[str, Any]
 
@@ -120,15 +123,25 @@ class LedgerActivities:
 
         Raises:
             EarlierFactsMissingError: facts that come before these are still under way.
+            ApplicationError: EARLIER_FACTS_MISSING, not to be retried: they do not seem to come any more.
         """
-        if not (activity.in_activity() and activity.info().is_local):
-            return await self._publish(publication)
+        if not activity.in_activity() or publication.number is None or not activity.info().is_local:
+            return await self._publish_at_last(publication)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 return await self._publish_in_turn(publication)
         except Exception as error:  # noqa: BLE001 - whatever it is, the regular activity meets it, shows it and retries
             await _give_back(publication, error)
             return Recorded(first_sequence=publication.first_sequence, facts=())
+
+    async def _publish_at_last(self, publication: Publication) -> Recorded:
+        try:
+            return await self._publish(publication)
+        except EarlierFactsMissingError as error:
+            waits = publication.number is None or not activity.in_activity()
+            if waits or activity.info().attempt < ATTEMPTS_IN_TURN:
+                raise
+            raise ApplicationError(str(error), type=names.EARLIER_FACTS_MISSING, non_retryable=True) from None
 
     async def _publish_in_turn(self, publication: Publication) -> Recorded:
         while True:
@@ -151,7 +164,7 @@ async def _give_back(publication: Publication, error: Exception) -> None:
     log = structlog.get_logger().bind(study=publication.study, workflow_id=info.workflow_id)
     log.warning("publication_given_back", run_id=info.workflow_run_id, error=f"{type(error).__name__}: {error}")
     handle = activity.client().get_workflow_handle(publication.workflow_id, run_id=publication.run_id)
-    await handle.signal(names.PUBLISH_AGAIN, publication)
+    await handle.signal(names.PUBLISH_AGAIN, SlowPublication(run_id=publication.run_id, number=publication.number or 0))
 
 
 def _rows(publication: Publication) -> list[Row]:
@@ -193,6 +206,7 @@ async def _publish_part(connection: Connection, publication: Publication, run_id
         publication.at,
         publication.next_at,
         first,
+        publication.over_gap,
     )
     if done is None or not done["has_come"]:
         raise EarlierFactsMissingError(f"fact {first - 1} of {publication.workflow_id} is not published yet")

@@ -284,6 +284,17 @@ class Publication(Frozen):
     facts: tuple[AnyFact, ...]
     at: AwareDatetime
     next_at: AwareDatetime | None = Field(default=None, description="When the workflow will act next by itself.")
+    number: int | None = Field(
+        default=None, description="Its place among those of its run, which knows how to go on if it is slow."
+    )
+    over_gap: bool = Field(default=False, description="Whether it is published though earlier facts are missing.")
+
+
+class SlowPublication(Frozen):
+    """A publication that the workflow task could not wait for: the workflow is to have it made by an activity."""
+
+    run_id: str
+    number: int
 
 
 class Recorded(Frozen):

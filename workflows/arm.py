@@ -27,7 +27,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.journal import Journal, hold_fact, now, person, problem_error, system
     from workflows.logs import workflow_log
     from workflows.outbound import News
-    from workflows.transactions import transact
 
 TOGETHER = 2
 """The first revision that signals to many at once (schemas.messages)."""
@@ -243,9 +242,9 @@ class ArmWorkflow:
                 self._tell_participant(subject, "change_hold", change)
 
     @workflow.signal
-    async def publish_again(self, publication: m.Publication) -> None:
+    async def publish_again(self, slow: m.SlowPublication) -> None:
         """The database was slow: a publication is made by an activity, as late as it may be."""
-        await transact(names.PUBLISH_FACTS, publication)
+        await self._journal.publish_again(slow)
 
     # ------------------------------------------------------------------ the committee
 

@@ -10,9 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from functools import cache
-from itertools import pairwise
 from typing import Any
 
 from google.protobuf.message import Message
@@ -139,9 +137,11 @@ def _workflow_id(history: WorkflowHistory) -> str:
 
 
 def facts_in(runs: Iterable[WorkflowHistory]) -> list[FoundFact]:
-    """Return the facts of a workflow's runs in their order."""
-    found = [fact for run in runs for event in run.events for fact in _facts_of_event(run, event)]
-    return sorted(found, key=lambda fact: fact.sequence)
+    """Return the facts of a workflow's runs in their order, each once: a publication may have been made again."""
+    found: dict[int, FoundFact] = {}
+    for fact in (fact for run in runs for event in run.events for fact in _facts_of_event(run, event)):
+        found.setdefault(fact.sequence, fact)
+    return [found[sequence] for sequence in sorted(found)]
 
 
 def _facts_of_event(run: WorkflowHistory, event: HistoryEvent) -> Iterator[FoundFact]:
@@ -297,7 +297,7 @@ async def replay(
     if result.replay_failure is not None:
         difference: str | None = _first_difference(run, str(result.replay_failure))
     else:
-        difference = _other_fact(run, recomputed.facts)
+        difference = _other_fact(facts_in([run]), recomputed.facts)
     return Replay(run.workflow_id, run.run_id, len(run.events), len(facts_in([run])), difference)
 
 
@@ -320,53 +320,16 @@ def _first_difference(run: WorkflowHistory, failure: str) -> str:
     return f"event {at.event_id} ({_what(at)}, {_at(at)}): {message}" if at else message
 
 
-def _other_fact(run: WorkflowHistory, recomputed: dict[int, dict[str, Any]]) -> str | None:
-    recorded, delays = facts_in([run]), _delays(run)
+def _other_fact(recorded: Iterable[FoundFact], recomputed: dict[int, dict[str, Any]]) -> str | None:
     last = 0
     for found in recorded:
         ours, last = recomputed.get(found.sequence), found.sequence
-        words = (found.fact, _in_todays_words(found.fact))
-        if not any(_same(said, ours, delay) for said in words for delay in (timedelta(), *delays)):
+        if ours != found.fact and ours != _in_todays_words(found.fact):
             return f"event {found.event_id}, fact {found.sequence}: {_fields_that_differ(found.fact, ours)}"
     known = {found.sequence for found in recorded}
     # Later facts were not published yet when the history was taken.
     left_out = [sequence for sequence in recomputed if sequence < last and sequence not in known]
     return f"fact {left_out[0]} is missing from the history" if left_out else None
-
-
-def _delays(run: WorkflowHistory) -> set[timedelta]:
-    """
-    Return by how much later than recorded a replay may take a fact, in whole seconds as facts have them.
-
-    A workflow task that ended before its local activity has nothing between its end and the next task. A replay takes
-    the two as one, at the time of the later.
-    """
-    done, scheduled = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED, EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
-    starts = [event for event in run.events if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED]
-    kinds = {event.event_id: event.event_type for event in run.events}
-    return {
-        _whole_second(later) - _whole_second(earlier)
-        for earlier, later in pairwise(starts)
-        if (kinds.get(earlier.event_id + 1), kinds.get(earlier.event_id + 2)) == (done, scheduled)
-    }
-
-
-def _whole_second(event: HistoryEvent) -> datetime:
-    return event.event_time.ToDatetime(UTC).replace(microsecond=0)
-
-
-def _same(recorded: Any, ours: Any, delay: timedelta) -> bool:  # noqa: ANN401 - JSON is any value
-    """Tell whether two values are the same, but for moments that are later by so much."""
-    if recorded == ours:
-        return True
-    if isinstance(recorded, dict) and isinstance(ours, dict):
-        return recorded.keys() == ours.keys() and all(_same(recorded[key], ours[key], delay) for key in recorded)
-    if isinstance(recorded, list) and isinstance(ours, list):
-        return len(recorded) == len(ours) and all(_same(*pair, delay) for pair in zip(recorded, ours, strict=True))
-    try:
-        return datetime.fromisoformat(ours) - datetime.fromisoformat(recorded) == delay
-    except (TypeError, ValueError):
-        return False
 
 
 def _in_todays_words(recorded: dict[str, Any]) -> dict[str, Any]:
@@ -401,7 +364,8 @@ class _Publications(Interceptor):
 
     def _hear(self, publication: Any) -> None:  # noqa: ANN401 - built without validation, see the journal
         for sequence, fact in enumerate(publication.facts, start=publication.first_sequence):
-            self.facts[sequence] = json.loads(to_json(fact, exclude_none=True))
+            # What is asked for first stands: a publication that comes back repeats it.
+            self.facts.setdefault(sequence, json.loads(to_json(fact, exclude_none=True)))
 
 
 def _listening(hear: Callable[[Any], None]) -> type[WorkflowInboundInterceptor]:

@@ -7,19 +7,21 @@ from typing import Any, Generic, TypeVar, cast
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.workflow import ActivityHandle
 
 from schemas import names
 from schemas.base import Role
 from schemas.commands import Accepted, Envelope
 from schemas.facts import AnyFact, HoldLifted, HoldPlaced, Refused, TaskAnswered, TaskClosed
-from schemas.messages import HoldChange, Publication
+from schemas.messages import HoldChange, Publication, SlowPublication
 from schemas.problem import Problem
 from workflows.transactions import leave, transact
 
 State = TypeVar("State")
 SomeFact = TypeVar("SomeFact")
+KEPT = 20
+"""So many of the latest publications are kept: one that was too slow comes back with the next workflow task."""
 
 
 class Journal(Generic[State, SomeFact]):
@@ -53,6 +55,8 @@ class Journal(Generic[State, SomeFact]):
         self._unpublished: list[SomeFact] = []
         self._announced: datetime | None = None
         self._under_way: list[ActivityHandle[RawValue]] = []
+        self._number = 0
+        self._left: dict[int, Publication] = {}
         # Two publishers at once would publish the same facts in one history twice.
         self._publishing = asyncio.Lock()
 
@@ -122,21 +126,53 @@ class Journal(Generic[State, SomeFact]):
             await self.publish_before_leaving()
             return
         self._announced = None
-        await transact(names.PUBLISH_FACTS, self._publication(self._take()))
+        await self._publish_by_activity(self._numbered())
+
+    async def publish_again(self, slow: SlowPublication) -> None:
+        """
+        Have a publication made by an activity that was left to a workflow task, and was too slow for it.
+
+        What is published is what this run left under that number: a signal of an attempt that died, or of a run that
+        was reset, cannot bring back what the history does not have.
+        """
+        publication = self._left.get(slow.number)
+        if publication is not None and slow.run_id == workflow.info().run_id:
+            await self._publish_by_activity(publication)
+
+    async def _publish_by_activity(self, publication: Publication) -> None:
+        try:
+            await transact(names.PUBLISH_FACTS, publication)
+        except ActivityError as error:
+            if not isinstance(error.cause, ApplicationError) or error.cause.type != names.EARLIER_FACTS_MISSING:
+                raise
+            # Nothing else can bring them, and the workflow must go on: all that is known here is published once more.
+            for known in (*self._left.values(), publication):
+                await transact(names.PUBLISH_FACTS, known.model_copy(update={"over_gap": True}))
 
     async def come_to_rest(self) -> None:
         """
         Wait until all that was left is published, before the workflow ends.
 
-        Only after something else was waited for whose end is an event: then what was left ended with the task before,
-        and there is nothing to wait for unless the worker stood still.
+        Only after something else was waited for whose end is an event: then what was left has mostly ended with an
+        earlier task. Were it under way when the workflow ends, the SDK would cancel it.
         """
         await workflow.wait_condition(lambda: all(publication.done() for publication in self._under_way))
 
     def _leave(self, next_at: datetime | None) -> None:
         self._announced = next_at
-        self._under_way = [publication for publication in self._under_way if not publication.done()]
-        self._under_way.append(leave(names.PUBLISH_FACTS, self._publication(self._take())))
+        publication = self._numbered()
+        self._left[self._number] = publication
+        self._left.pop(self._number - KEPT, None)
+        if next_at is None:
+            # A question may end this task here. Had it no event, a replay would take it and the next one as one; where
+            # a moment is waited for, its timer is that event (ADR 0016).
+            workflow.upsert_memo({"facts": self.sequence})
+        self._under_way = [left for left in self._under_way if not left.done()]
+        self._under_way.append(leave(names.PUBLISH_FACTS, publication))
+
+    def _numbered(self) -> Publication:
+        self._number += 1
+        return self._publication(self._take()).model_copy(update={"number": self._number})
 
     def _take(self) -> tuple[SomeFact, ...]:
         batch, self._unpublished = tuple(self._unpublished), []

@@ -876,9 +876,9 @@ class ParticipantWorkflow:
         self._journal.record(hold_fact(change))
 
     @workflow.signal
-    async def publish_again(self, publication: m.Publication) -> None:
+    async def publish_again(self, slow: m.SlowPublication) -> None:
         """The database was slow: a publication is made by an activity, as late as it may be."""
-        await transact(names.PUBLISH_FACTS, publication)
+        await self._journal.publish_again(slow)
 
     # ------------------------------------------------------------------ what people send
 

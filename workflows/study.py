@@ -25,7 +25,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.logs import workflow_log
     from workflows.outbound import News
     from workflows.study_stopping import StudyStopping
-    from workflows.transactions import transact
 
 STUDY = "study"
 TOGETHER = "signals-together"
@@ -362,9 +361,9 @@ class StudyWorkflow:
             self._journal.record(f.ArmClosed(rp2d_level=news.rp2d_level, arm=news.arm, **why))
 
     @workflow.signal
-    async def publish_again(self, publication: m.Publication) -> None:
+    async def publish_again(self, slow: m.SlowPublication) -> None:
         """The database was slow: a publication is made by an activity, as late as it may be."""
-        await transact(names.PUBLISH_FACTS, publication)
+        await self._journal.publish_again(slow)
 
     @workflow.query
     def state(self) -> StudyState:

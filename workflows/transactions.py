@@ -14,9 +14,10 @@ def leave(activity: str, request: object) -> ActivityHandle[RawValue]:
     """
     Have a transaction made before the workflow task ends, and wait for nothing of it.
 
-    The task is not completed before its local activities are, so that what the transaction tells is never behind what
-    the workflow does next. The workflow must not learn how it ended: the SDK may tell it of the end together with what
-    people sent meanwhile, and a replay tells it of both one after the other (ADR 0016). What comes back is for the
+    The task is not completed before its local activities are, so that what the transaction tells is not behind what the
+    workflow does next; only where a question came with the task can it be, by a moment. The workflow must not learn how
+    it ended: the SDK may tell it of the end together with what people sent meanwhile, and a replay tells it of both one
+    after the other (ADR 0016). What comes back is for the
     history, and not read here.
     """
     return workflow.start_local_activity(  # noqa: TID251 - here, and nowhere else

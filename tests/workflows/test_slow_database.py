@@ -10,7 +10,7 @@ from temporalio.client import WorkflowHistory
 from protocols.loader import LoadedProtocol
 from schemas import names
 from simulation.site import World
-from tests.workflows.stories import Case, caught_up, eventually, one
+from tests.workflows.stories import Case, caught_up, eventually, one, task_row
 from tests.workflows.test_zz_replay import replay_all
 from workflows.audit import facts_in, fetch_runs, rows_of
 
@@ -64,3 +64,24 @@ async def test_an_answer_is_taken_while_the_database_is_slow_and_shown_once_it_i
 
 async def _is_left_to_an_activity(case: Case) -> bool:
     return left_to_activities(await runs_of(case)) == 1
+
+
+async def test_facts_that_the_database_lost_are_published_once_more(world: World, protocol: LoadedProtocol) -> None:
+    """The database comes back from a backup that lacks a task and what came after: the next publication brings all."""
+    case = await one(world, protocol)
+    case.leave("antigen-panel")
+    task = await case.reach("antigen-panel-1")
+    before = await case.facts()
+    opened = next(fact["sequence"] for fact in before if fact["body"].get("task", {}).get("id") == task["task_id"])
+    await world.pool.execute("DELETE FROM fact WHERE workflow_id = $1 AND sequence >= $2", case.workflow_id, opened)
+    await world.pool.execute("DELETE FROM task WHERE task_id = $1 AND study = $2", task["task_id"], world.doors.study)
+
+    await case.send(task)
+
+    await case.reach("treatment-check-lymphodepletion")
+    runs = await caught_up(world, case.workflow_id)
+    published = await case.facts()
+    assert [row["sequence"] for row in published] == list(range(1, len(published) + 1))
+    assert [row["body"] for row in published[: len(before)]] == [row["body"] for row in before]
+    assert (await task_row(world, task["task_id"]))["status"] == "answered"
+    assert [done.difference for done in await replay_all(runs)] == [None]

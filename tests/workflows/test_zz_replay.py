@@ -4,7 +4,6 @@ import asyncio
 import gzip
 import json
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -112,33 +111,6 @@ async def test_a_history_with_a_changed_fact_is_told_apart() -> None:
 
     assert done.difference is not None
     assert "disposition" in done.difference
-
-
-def an_hour_later(history: WorkflowHistory) -> WorkflowHistory:
-    """Return the history with the moment of its last published fact changed by hand."""
-    last = facts_in([history])[-1]
-    event = history.events[last.event_id - 1]
-    moment = datetime.fromisoformat(last.fact["at"])
-    changed = (moment + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    for payload in event.marker_recorded_event_attributes.details["result"].payloads:
-        payload.data = payload.data.replace(last.fact["at"].encode(), changed.encode())
-    return history
-
-
-async def test_a_moment_is_as_recorded_or_that_of_the_task_that_a_replay_joins_to_it() -> None:
-    """
-    A question ended a workflow task before its local activity: a replay takes it and the next, a second later, as one.
-
-    The fact of that task is the same for an auditor; a moment that was altered by hand is not.
-    """
-    file = next(file for file in FILES if "arm-asked-meanwhile" in file.name)
-
-    (as_it_is,) = await replay_all(read(file))
-    (altered,) = await replay_all([an_hour_later(run) for run in read(file)])
-
-    assert as_it_is.difference is None
-    assert altered.difference is not None
-    assert "at: recorded" in altered.difference
 
 
 async def test_everything_that_ran_in_this_session_replays(client: Client, trial_worker: None, tmp_path: Path) -> None:
