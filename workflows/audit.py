@@ -362,28 +362,31 @@ class _Publications(Interceptor):
         """See base class."""
         return _listening(self._hear)
 
-    def _hear(self, publication: Any) -> None:  # noqa: ANN401 - built without validation, see the journal
+    def _hear(self, asked: StartActivityInput | StartLocalActivityInput) -> None:
+        if asked.activity != names.PUBLISH_FACTS:
+            return
+        publication = asked.args[0]  # built without validation, see the journal
         for sequence, fact in enumerate(publication.facts, start=publication.first_sequence):
             # What is asked for first stands: a publication that comes back repeats it.
             self.facts.setdefault(sequence, json.loads(to_json(fact, exclude_none=True)))
 
 
-def _listening(hear: Callable[[Any], None]) -> type[WorkflowInboundInterceptor]:
+def _listening(
+    hear: Callable[[StartActivityInput | StartLocalActivityInput], None],
+) -> type[WorkflowInboundInterceptor]:
     class Outbound(WorkflowOutboundInterceptor):
         def start_activity(
             self,
             input: StartActivityInput,  # noqa: A002 - the SDK names it so
         ) -> ActivityHandle[Any]:
-            if input.activity == names.PUBLISH_FACTS:
-                hear(input.args[0])
+            hear(input)
             return super().start_activity(input)
 
         def start_local_activity(
             self,
             input: StartLocalActivityInput,  # noqa: A002 - the SDK names it so
         ) -> ActivityHandle[Any]:
-            if input.activity == names.PUBLISH_FACTS:
-                hear(input.args[0])
+            hear(input)
             return super().start_local_activity(input)
 
     class Inbound(WorkflowInboundInterceptor):
