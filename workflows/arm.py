@@ -26,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.committee import Committee
     from workflows.journal import Journal, hold_fact, now, person, problem_error, system
     from workflows.logs import workflow_log
-    from workflows.outbound import News
+    from workflows.outbound import News, close_books
 
 TOGETHER = 2
 """The first revision that signals to many at once (schemas.messages)."""
@@ -106,13 +106,7 @@ class ArmWorkflow:
         return self._start.revision >= TOGETHER and workflow.info().is_continue_as_new_suggested()
 
     async def _continue_as_new(self) -> None:
-        # What arrives while this run is closing its books still belongs to it.
-        settled = not self._journal.beside
-        while not settled or self._journal.unpublished or self._news.waiting or not workflow.all_handlers_finished():
-            await workflow.wait_condition(workflow.all_handlers_finished)
-            await self._journal.settle()
-            await self._news.send()
-            settled = True
+        await close_books(self._journal, self._news)
         workflow.continue_as_new(
             self._start.model_copy(update={"state": self._state, "sequence": self._journal.sequence})
         )

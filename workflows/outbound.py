@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from workflows import policies
+from workflows.journal import Journal
 
 Letter = tuple[str, str, object]
 
@@ -93,3 +95,13 @@ class News:
             self.start()
             if self._sending is not None:
                 await self._sending
+
+
+async def close_books(journal: Journal[Any, Any], news: News) -> None:
+    """Publish and send all that is left before a run continues as new: what arrives meanwhile still belongs to it."""
+    settled = not journal.beside
+    while not settled or journal.unpublished or news.waiting or not workflow.all_handlers_finished():
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        await journal.settle()
+        await news.send()
+        settled = True

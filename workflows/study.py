@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import policies
     from workflows.journal import Journal, person, problem_error, system
     from workflows.logs import workflow_log
-    from workflows.outbound import News
+    from workflows.outbound import News, close_books
     from workflows.study_stopping import StudyStopping
 
 STUDY = "study"
@@ -112,13 +112,7 @@ class StudyWorkflow:
         )
 
     async def _continue_as_new(self, start: StartStudy) -> None:
-        # What arrives while this run is closing its books still belongs to it.
-        settled = not self._journal.beside
-        while not settled or self._journal.unpublished or self._news.waiting or not workflow.all_handlers_finished():
-            await workflow.wait_condition(workflow.all_handlers_finished)
-            await self._journal.settle()
-            await self._news.send()
-            settled = True
+        await close_books(self._journal, self._news)
         continued = m.StudyContinued(protocol=self._protocol, state=self._state, sequence=self._journal.sequence)
         workflow.continue_as_new(args=[start, continued])
 
