@@ -12,6 +12,7 @@ import typer
 from starter_committee import arm_app
 from starter_committee_output import show_study
 from starter_connection import (
+    connected,
     database,
     doors_of,
     runs_of,
@@ -561,7 +562,7 @@ def _decide_instead(task: dict[str, Any]) -> str:
 
 
 async def _show_facts(call: Call, where: str, kind: str | None = None) -> None:
-    from workflows.audit import facts_in
+    from workflows.recorded import facts_in
 
     facts = [found for found in facts_in(await runs_of(call, where)) if kind in (None, found.fact["kind"])]
     if call.as_json:
@@ -573,7 +574,7 @@ async def _show_facts(call: Call, where: str, kind: str | None = None) -> None:
 async def audit_facts(
     call: Call, where: Where, kind: Annotated[str | None, typer.Option(help="Only this kind, such as refused.")] = None
 ) -> None:
-    """Show the facts in a history, read from its markers without running any workflow code."""
+    """Show the facts that a history names, without running any workflow code."""
     await _show_facts(call, where, kind)
 
 
@@ -606,6 +607,35 @@ async def audit_export(
         "events": sum(len(r.events) for r in runs),
     }
     return emit(written) if call.as_json else say(f"wrote {written['events']} events of {len(runs)} run(s) to {out}")
+
+
+@command(audit_app, "rebuild")
+def audit_rebuild(call: Call) -> None:
+    """Make the worklist and the facts in the database say what the histories say; what is right is left alone."""
+    import asyncio
+
+    from activities.ledger import Ledger
+    from activities.projection import Projection
+    from workflows.recorded import Record
+
+    async def rebuild() -> int:
+        followed = 0
+        client = await connected(call)
+        async with database(call) as pool:
+            async for workflow_id in Projection(Ledger(pool), Record(client)).rebuild(call.study_id):
+                followed += 1
+                if not call.as_json:
+                    say(f"{workflow_id}: as its history says")
+        return followed
+
+    # No limit: a whole trial may be to be followed.
+    followed = asyncio.run(rebuild())
+    if not followed:
+        fail(Exit.UNKNOWN, "Unknown", "has no workflow on this server", field="study", value=call.study_id)
+    if call.as_json:
+        emit({"workflows": followed})
+    else:
+        say(f"{followed} workflows followed")
 
 
 @command(audit_app, "replay")

@@ -66,9 +66,10 @@ async def database(call: Call) -> AsyncIterator["Pool"]:
 def say_accepted(call: Call, accepted: "Accepted") -> None:
     """Tell that a command was carried out."""
     if call.as_json:
-        emit(accepted)
-    else:
-        say(f"accepted: {accepted.workflow_id}, fact {accepted.sequence}: {accepted.message.replace('_', ' ')}")
+        return emit(accepted.model_dump(mode="json", exclude={"recorded"}))
+    followed = [fact["kind"] for fact in accepted.recorded["facts"]][1:] if accepted.recorded else []
+    said = f"{accepted.message}; then {', '.join(followed)}" if followed else accepted.message
+    return say(f"accepted: {accepted.workflow_id}, fact {accepted.sequence}: {said.replace('_', ' ')}")
 
 
 def site_in(subject: str) -> str | None:
@@ -98,7 +99,7 @@ async def runs_of(call: Call, where: str) -> "list[WorkflowHistory]":
     """Fetch every run of a workflow's history."""
     from temporalio.service import RPCError, RPCStatusCode
 
-    from workflows.audit import fetch_runs
+    from workflows.recorded import fetch_runs
 
     workflow_id = workflow_id_of(call, where)
     client = await connected(call)

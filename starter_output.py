@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from schemas.bank import LoadResult
     from schemas.problem import Problem
     from schemas.states import ParticipantState
-    from workflows.audit import FoundFact
+    from workflows.recorded import FoundFact
 
 # Imports of Temporal, pydantic and rich stand inside functions: `trial --help` and completion must answer at once.
 

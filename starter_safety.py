@@ -269,7 +269,7 @@ async def adverse_event_list(call: Call, subject: Subject) -> None:
 @command(event_app, "show")
 async def adverse_event_show(call: Call, subject: Subject, event_id: EventId) -> None:
     """Show an adverse event: what it says now, all its versions (who, when, why, old and new), what followed."""
-    from workflows.audit import facts_in
+    from workflows.recorded import facts_in
 
     state = await (await doors_of(call)).participant_state(subject)
     event, _ = _current(state, event_id)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from schemas.safety import ClockCounts
     from schemas.states import ParticipantState
     from schemas.support import ImagingRow
-    from workflows.audit import FoundFact
+    from workflows.recorded import FoundFact
 
 # Imports of Temporal, pydantic and our own rooms stand inside functions: `trial --help` and completion must answer at
 # once.

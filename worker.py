@@ -5,7 +5,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +18,46 @@ from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 from activities.arms import ArmActivities
 from activities.bank import BankActivities
 from activities.database import Pool, open_pool
-from activities.ledger import LedgerActivities
+from activities.ledger import Ledger
 from activities.notifications import Channel, ConsoleChannel, EmailChannel, deliver_forever
+from activities.projection import Projection
 from activities.protocols import ProtocolActivities
+from activities.publishing_before import PublishingActivities
 from deploy.migrate import migrate
 from schemas.names import TASK_QUEUE
 from workflows.arm import ArmWorkflow
+from workflows.feed import Feed
 from workflows.participant import ParticipantWorkflow
+from workflows.recorded import Record
 from workflows.runner import workflow_runner
 from workflows.study import StudyWorkflow
 
 WORKFLOWS = [ParticipantWorkflow, ArmWorkflow, StudyWorkflow]
 
 
-def make_worker(client: Client, pool: Pool, *, interceptors: Sequence[Interceptor] = (), cached: int = 2000) -> Worker:
-    """Return a worker for the task queue; `TRIAL_BUILD_ID` puts it into a worker deployment (see docs/decisions)."""
-    bank, ledger, protocols = BankActivities(pool), LedgerActivities(pool), ProtocolActivities(pool)
+@asynccontextmanager
+async def make_worker(
+    client: Client,
+    pool: Pool,
+    *,
+    interceptors: Sequence[Interceptor] = (),
+    cached: int = 2000,
+    ledger: Ledger | None = None,
+) -> AsyncIterator[Projection]:
+    """
+    Run a worker for the task queue, and the projection of what its workflows note; both finish what is under way.
+
+    `TRIAL_BUILD_ID` puts it into a worker deployment (see docs/decisions).
+    """
+    record = Record(client)
+    projection = Projection(ledger or Ledger(pool), record)
+    worker = _worker(client, pool, record, interceptors=[*interceptors, Feed(projection.offer)], cached=cached)
+    async with projection.running(), worker:
+        yield projection
+
+
+def _worker(client: Client, pool: Pool, record: Record, *, interceptors: list[Interceptor], cached: int) -> Worker:
+    bank, publishing, protocols = BankActivities(pool), PublishingActivities(Ledger(pool)), ProtocolActivities(pool)
     return Worker(
         client,
         task_queue=TASK_QUEUE,
@@ -41,12 +66,12 @@ def make_worker(client: Client, pool: Pool, *, interceptors: Sequence[Intercepto
             bank.reserve_units,
             bank.return_units,
             bank.count_units,
-            ArmActivities(pool).lowest_toxic_level,
-            ledger.publish_facts,
+            ArmActivities(record).lowest_toxic_level,
+            publishing.publish_facts,
             protocols.register_protocol,
             protocols.load_protocol,
         ],
-        interceptors=list(interceptors),
+        interceptors=interceptors,
         workflow_runner=workflow_runner(),
         max_cached_workflows=cached,
         deployment_config=_deployment(os.environ.get("TRIAL_BUILD_ID")),

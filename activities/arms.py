@@ -1,39 +1,53 @@
-"""What a participant's workflow asks of its arm's record; the arm's own workflow answers no questions of others."""
+"""What a participant's workflow asks of its arm."""
+
+from typing import Any, Protocol
 
 from temporalio import activity
 
-from activities.database import Pool
-from activities.worklist import facts_of
 from decisions.arm import apply_arm, open_arm
 from decisions.escalation import lowest_toxic_level
 from schemas import facts as f
 from schemas import names
 from schemas.base import Frozen
-from schemas.messages import ToxicityQuestion, ToxicLevel
+from schemas.messages import ArmStart, Publication, ToxicityQuestion, ToxicLevel
+
+
+class PresentRun(Protocol):
+    """The record of a workflow's present run."""
+
+    async def present_run(self, workflow_id: str) -> tuple[Any, list[Publication]]:
+        """Return what a workflow's present run was given, and what it has on record since."""
 
 
 class _Recorded(Frozen):
-    """A fact of an arm, as pydantic reads it."""
+    """The facts of an arm, as pydantic reads them."""
 
-    fact: f.ArmFact
+    facts: tuple[f.ArmFact, ...]
 
 
 class ArmActivities:
-    """Activities over what the arms have published."""
+    """
+    Activities that read an arm's history.
 
-    def __init__(self, pool: Pool) -> None:
-        """Use the pool."""
-        self._pool = pool
+    A dose depends on it, and what is published of the arm may be a moment old. The arm's workflow itself is asked
+    nothing: in an arm of an earlier revision a question may do harm (ADR 0016).
+    """
+
+    def __init__(self, record: PresentRun) -> None:
+        """Read the record."""
+        self._record = record
 
     @activity.defn(name=names.LOWEST_TOXIC_LEVEL)
     async def lowest_toxic_level(self, question: ToxicityQuestion) -> ToxicLevel:
         """Find the lowest dose level that the arm has found toxic so far, by the fold that the arm itself uses."""
-        rows = await facts_of(self._pool, names.arm_id(question.study, question.arm.id))
-        told = ("kind", "at", "who", "role", "why")
-        facts = [_Recorded.model_validate({"fact": row["body"] | {key: row[key] for key in told}}).fact for row in rows]
-        if not facts or not isinstance(facts[0], f.ArmOpened):
-            return ToxicLevel()
-        state = open_arm(question.study, question.arm, facts[0])
-        for fact in facts[1:]:
+        given, published = await self._record.present_run(names.arm_id(question.study, question.arm.id))
+        told = [fact.model_dump(mode="json") for publication in published for fact in publication.facts]
+        facts, state = list(_Recorded.model_validate({"facts": told}).facts), ArmStart.model_validate(given).state
+        if state is None:
+            opened = facts.pop(0) if facts else None
+            if not isinstance(opened, f.ArmOpened):
+                return ToxicLevel()
+            state = open_arm(question.study, question.arm, opened)
+        for fact in facts:
             state = apply_arm(state, fact)
         return ToxicLevel(level=lowest_toxic_level(question.escalation, state))

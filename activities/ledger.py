@@ -1,32 +1,30 @@
-"""Publishing facts: read model, worklist, outbox and custody of units, together in one transaction."""
+"""The read model, worklist, outbox and custody of units: written from facts, together in one transaction."""
 
-import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-import structlog
-from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from asyncpg import UniqueViolationError
 
 from activities.database import Connection, Pool
-from schemas import names
 from schemas.base import site_of
-from schemas.messages import Publication, Recorded, SlowPublication
+from schemas.messages import Publication
 
-# One statement for all that follows from facts, since round trips are most of what publishing costs. Only what is new
-# has effects: a fact that is there already had them. $5 is the participant's site, $6 the facts.
-PUBLISH = """
+# One statement for all that follows from facts, since round trips are most of what publishing costs. All of it is
+# written, or nothing: nothing if the fact before is missing, or if a number is taken. $5 is the participant's site,
+# $6 the facts, $10 and $7 the first and the last number.
+WRITE = """
 WITH given AS (
     SELECT * FROM jsonb_to_recordset($6) AS given (
         sequence integer, kind text, at timestamptz, who text, role text, why text, body jsonb
     )
 ), turn AS (
-    SELECT $11 OR $10 = 1 OR EXISTS (SELECT FROM fact WHERE workflow_id = $1 AND sequence = $10 - 1) AS has_come
+    SELECT $11 OR $10 = 1 OR EXISTS (SELECT FROM fact WHERE workflow_id = $1 AND sequence = $10 - 1) AS has_come,
+           NOT EXISTS (SELECT FROM fact WHERE workflow_id = $1 AND sequence BETWEEN $10 AND $7) AS is_new
 ), new AS (
     INSERT INTO fact (workflow_id, run_id, study, owner, sequence, kind, at, who, role, why, body)
-    SELECT $1, $2, $3, $4, sequence, kind, at, who, role, why, body FROM given, turn WHERE turn.has_come
-    ON CONFLICT (workflow_id, sequence) DO NOTHING
+    SELECT $1, $2, $3, $4, sequence, kind, at, who, role, why, body FROM given, turn
+    WHERE turn.has_come AND turn.is_new
     RETURNING sequence, kind, at, who, why, body
 ), opened AS (
     INSERT INTO task (task_id, study, owner, workflow_id, kind, step, title, role, site, opened_at, due_at, escalate_at,
@@ -79,92 +77,105 @@ WITH given AS (
     ON CONFLICT DO NOTHING
 ), moved AS (
     INSERT INTO standing (workflow_id, study, owner, sequence, at, next_at)
-    SELECT $1, $3, $4, $7, $8, $9 FROM turn WHERE turn.has_come
+    SELECT $1, $3, $4, $7, $8, $9 FROM turn WHERE turn.has_come AND turn.is_new
     ON CONFLICT (workflow_id) DO UPDATE
     SET sequence = excluded.sequence, at = excluded.at, next_at = excluded.next_at
     WHERE (standing.sequence, standing.at) <= (excluded.sequence, excluded.at)
 )
 -- Whoever listens (a page, a dashboard, a virtual site) looks again; nothing depends on it.
-SELECT turn.has_come, (SELECT count(*) FROM new) AS new, pg_notify('trial_facts', $1) FROM turn
+SELECT turn.has_come, turn.is_new, pg_notify('trial_facts', $1) FROM turn
 """
-
-PATIENCE_SECONDS = 1.5
-"""How long a workflow task is held up by its publication: it is renewed after 8 of its 10 seconds (ADR 0015)."""
-LOOK_AGAIN_SECONDS = 0.05
-"""How soon a local activity looks again whether what comes before its facts is published."""
-ATTEMPTS_IN_TURN = 6
-"""How often a regular activity finds earlier facts missing before it says so to its workflow: some six seconds."""
 
 Row = dict[str, Any]
 
 
 class EarlierFactsMissingError(Exception):
-    """Facts come before those that precede them: they are tried again until it is their turn."""
+    """Facts come before those that precede them."""
 
 
-class LedgerActivities:
+class NumberTakenError(Exception):
+    """A fact has a number that is there already."""
+
+
+class Ledger:
     """The only writer of the worklist, the outbox and the read model."""
 
     def __init__(self, pool: Pool) -> None:
         """Use the pool."""
         self._pool = pool
 
-    @activity.defn(name=names.PUBLISH_FACTS)
-    async def publish_facts(self, publication: Publication) -> Recorded:
+    async def has(self, workflow_id: str) -> int:
+        """Return the number of the latest fact that is written; 0, if there is none."""
+        latest = await self._pool.fetchval("SELECT max(sequence) FROM fact WHERE workflow_id = $1", workflow_id)
+        return latest or 0
+
+    async def stands(self, publication: Publication) -> bool:
+        """Tell whether a publication's facts are the latest that are written."""
+        if await self.has(publication.workflow_id) != publication.last_sequence:
+            return False
+        async with self._pool.acquire() as connection:
+            return _first_other(await _facts(connection, publication), publication) is None
+
+    async def write_new(self, publication: Publication) -> bool:
         """
-        Publish facts in their order.
+        Write facts that follow on what is there, or are there; return False where neither is so: the history must tell.
 
-        A fact that is in the read model already was published by an earlier attempt, whole transaction and all: it
-        is passed over, so that nothing is shown, notified or booked twice. If another fact has its number, then a
-        worker died between publishing and the history: the history is right, and the read model is made to follow.
+        They do not follow if earlier ones are missing, or if their numbers belong to others: a worker died, or its
+        workflow task was given to another one.
+        """
+        async with self._pool.acquire() as connection:
+            try:
+                await _write(connection, publication)
+            except (EarlierFactsMissingError, UniqueViolationError):
+                return False
+            except NumberTakenError:
+                return _first_other(await _facts(connection, publication), publication) is None
+            return True
 
-        As a local activity it holds its workflow task up, and nobody is told how it ended: what cannot be done soon
-        comes back to the workflow as a signal, for a regular activity that takes as long as it may (ADR 0016).
+    async def write(self, publication: Publication) -> None:
+        """
+        Write facts that the history has, or will have; where others have their numbers, these are taken back.
 
         Raises:
-            EarlierFactsMissingError: facts that come before these are still under way.
-            ApplicationError: EARLIER_FACTS_MISSING, not to be retried: they do not seem to come any more.
+            EarlierFactsMissingError: facts that come before these are missing.
         """
-        if not activity.in_activity() or publication.number is None or not activity.info().is_local:
-            return await self._publish_at_last(publication)
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                return await self._publish_in_turn(publication)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the regular activity meets it, shows it and retries
-            await _give_back(publication, error)
-            return Recorded(first_sequence=publication.first_sequence, facts=())
-
-    async def _publish_at_last(self, publication: Publication) -> Recorded:
-        try:
-            return await self._publish(publication)
-        except EarlierFactsMissingError as error:
-            waits = publication.number is None or not activity.in_activity()
-            if waits or activity.info().attempt < ATTEMPTS_IN_TURN:
-                raise
-            raise ApplicationError(str(error), type=names.EARLIER_FACTS_MISSING, non_retryable=True) from None
-
-    async def _publish_in_turn(self, publication: Publication) -> Recorded:
-        while True:
-            try:
-                return await self._publish(publication)
-            except EarlierFactsMissingError:
-                await asyncio.sleep(LOOK_AGAIN_SECONDS)
-
-    async def _publish(self, publication: Publication) -> Recorded:
-        rows = _rows(publication)
         async with self._pool.acquire() as connection:
-            if await _publish(connection, publication, publication.run_id, rows) < len(rows):
-                async with connection.transaction():
-                    await _reconcile(connection, publication, rows)
-        return Recorded(first_sequence=publication.first_sequence, facts=publication.facts)
+            try:
+                await _write(connection, publication)
+            except (NumberTakenError, UniqueViolationError):
+                wrong = _first_other(await _facts(connection, publication), publication)
+                if wrong is not None:
+                    right = publication.facts[wrong - publication.first_sequence :]
+                    from_there = publication.model_copy(update={"first_sequence": wrong, "facts": right})
+                    await _rewrite(connection, [from_there])
 
+    async def follow(self, recorded: Sequence[Publication], *, no_further: bool = False) -> None:
+        """
+        Have the read model say what a workflow's history has on record, which is what it says or more.
 
-async def _give_back(publication: Publication, error: Exception) -> None:
-    info = activity.info()
-    log = structlog.get_logger().bind(study=publication.study, workflow_id=info.workflow_id)
-    log.warning("publication_given_back", run_id=info.workflow_run_id, error=f"{type(error).__name__}: {error}")
-    handle = activity.client().get_workflow_handle(publication.workflow_id, run_id=publication.run_id)
-    await handle.signal(names.PUBLISH_AGAIN, SlowPublication(run_id=publication.run_id, number=publication.number or 0))
+        Args:
+            recorded: all that is on record, in order.
+            no_further: whether facts beyond the record are to be taken back; else they may still come to be on record.
+        """
+        workflow_id, last = recorded[-1].workflow_id, recorded[-1].last_sequence
+        async with self._pool.acquire() as connection:
+            rows = await connection.fetch("SELECT * FROM fact WHERE workflow_id = $1", workflow_id)
+            have = {row["sequence"]: dict(row) for row in rows}
+            latest = max(have, default=0)
+            known = [publication for publication in recorded if publication.first_sequence <= latest]
+            goes_further = no_further and latest > last
+            if goes_further or any(_first_other(have, publication) is not None for publication in known):
+                await _rewrite(connection, recorded)
+                return
+            for number, publication in enumerate(recorded):
+                if publication.last_sequence > latest or (publication is recorded[-1] and not publication.facts):
+                    # Runs of long ago may be gone from the server: nothing can come before the first that is there.
+                    await _write(connection, publication if number else _over_gap(publication))
+
+    async def rewrite(self, recorded: Sequence[Publication]) -> None:
+        """Write all that a workflow's history has on record anew, in place of what is there."""
+        async with self._pool.acquire() as connection:
+            await _rewrite(connection, recorded)
 
 
 def _rows(publication: Publication) -> list[Row]:
@@ -182,20 +193,30 @@ def _rows(publication: Publication) -> list[Row]:
     ]
 
 
-async def _publish(connection: Connection, publication: Publication, run_id: str, rows: list[Row]) -> int:
-    """Publish rows in one transaction; return how many were new."""
+def _over_gap(publication: Publication) -> Publication:
+    return publication.model_copy(update={"over_gap": True})
+
+
+async def _write(connection: Connection, publication: Publication) -> None:
+    """Write a publication in one transaction."""
+    await _write_rows(connection, publication, publication.run_id, _rows(publication))
+
+
+async def _write_rows(connection: Connection, publication: Publication, run_id: str, rows: list[Row]) -> None:
     parts = _apart(rows)
     if len(parts) == 1:
-        return await _publish_part(connection, publication, run_id, rows)
+        await _write_part(connection, publication, run_id, rows)
+        return
     async with connection.transaction():
-        return sum([await _publish_part(connection, publication, run_id, part) for part in parts])
+        for part in parts:
+            await _write_part(connection, publication, run_id, part)
 
 
-async def _publish_part(connection: Connection, publication: Publication, run_id: str, rows: list[Row]) -> int:
+async def _write_part(connection: Connection, publication: Publication, run_id: str, rows: list[Row]) -> None:
     is_participant = publication.workflow_id.startswith("participant/")
     first = rows[0]["sequence"] if rows else publication.first_sequence
     done = await connection.fetchrow(
-        PUBLISH,
+        WRITE,
         publication.workflow_id,
         run_id,
         publication.study,
@@ -210,8 +231,8 @@ async def _publish_part(connection: Connection, publication: Publication, run_id
     )
     if done is None or not done["has_come"]:
         raise EarlierFactsMissingError(f"fact {first - 1} of {publication.workflow_id} is not published yet")
-    new: int = done["new"]
-    return new
+    if not done["is_new"]:
+        raise NumberTakenError(f"facts from {first} on of {publication.workflow_id} are there already")
 
 
 def _apart(rows: Iterable[Row]) -> list[list[Row]]:
@@ -230,41 +251,50 @@ def _apart(rows: Iterable[Row]) -> list[list[Row]]:
     return parts
 
 
-async def _reconcile(connection: Connection, publication: Publication, rows: list[Row]) -> None:
-    """Take back what was published from the first number on that has another fact, and publish what is right."""
-    workflow_id = publication.workflow_id
-    have = await connection.fetch("SELECT * FROM fact WHERE workflow_id = $1 ORDER BY sequence", workflow_id)
-    wrong = _first_other({row["sequence"]: row for row in have}, rows)
-    if wrong is None:
-        return
-    await connection.execute("DELETE FROM fact WHERE workflow_id = $1", workflow_id)
-    await connection.execute("DELETE FROM task WHERE workflow_id = $1", workflow_id)
-    await connection.execute(
-        "DELETE FROM custody WHERE workflow_id = $1 AND sequence >= $2 AND event = 'infused'", workflow_id, wrong
+async def _rewrite(connection: Connection, recorded: Sequence[Publication]) -> None:
+    """Take back what is there from the first of these on, and write what is right."""
+    workflow_id, wrong = recorded[0].workflow_id, recorded[0].first_sequence
+    async with connection.transaction():
+        # Whoever writes facts of this workflow meanwhile has to wait here, and cannot come between two deletions.
+        await connection.execute("SELECT FROM standing WHERE workflow_id = $1 FOR UPDATE", workflow_id)
+        right = await connection.fetch(
+            "SELECT * FROM fact WHERE workflow_id = $1 AND sequence < $2 ORDER BY sequence", workflow_id, wrong
+        )
+        for table in ("fact", "task", "standing"):
+            await connection.execute(f"DELETE FROM {table} WHERE workflow_id = $1", workflow_id)  # noqa: S608
+        # A unit that comes back to the bank is given back by an activity, and is no matter of facts.
+        await connection.execute(
+            "WITH taken_back AS (DELETE FROM custody WHERE workflow_id = $1 AND sequence >= $2 "
+            "AND event IN ('reserved', 'infused') RETURNING unit_id, event) "
+            "UPDATE reservation SET infused = false FROM taken_back "
+            "WHERE taken_back.event = 'infused' AND reservation.unit_id = taken_back.unit_id",
+            workflow_id,
+            wrong,
+        )
+        for run_id, of_run in groupby(map(dict, right), key=lambda row: str(row["run_id"])):
+            await _write_rows(connection, _over_gap(recorded[0]), run_id, list(of_run))
+        for publication in recorded:
+            await _write(connection, _over_gap(publication))
+
+
+async def _facts(connection: Connection, publication: Publication) -> dict[int, Row]:
+    """Return the facts that are there under a publication's numbers."""
+    found = await connection.fetch(
+        "SELECT * FROM fact WHERE workflow_id = $1 AND sequence BETWEEN $2 AND $3",
+        publication.workflow_id,
+        publication.first_sequence,
+        publication.last_sequence,
     )
-    # What was taken back no longer stands for the workflow's latest: else its next deadline would stay the old one.
-    await connection.execute("DELETE FROM standing WHERE workflow_id = $1", workflow_id)
-    kept = [dict(row) for row in have if row["sequence"] < wrong]
-    for run_id, of_run in groupby(kept, key=lambda row: str(row["run_id"])):
-        await _publish(connection, publication, run_id, list(of_run))
-    await _publish(connection, publication, publication.run_id, [row for row in rows if row["sequence"] >= wrong])
+    return {row["sequence"]: dict(row) for row in found}
 
 
-def _first_other(have: dict[int, Any], rows: list[Row]) -> int | None:
-    """Return the first number under which the read model has another fact than the history."""
-    same = ("kind", "who", "why")
+def _first_other(have: Mapping[int, Row], publication: Publication) -> int | None:
+    """Return the first number of a publication under which there is no fact, or another one."""
     return next(
         (
-            new["sequence"]
-            for new in rows
-            if any(have[new["sequence"]][key] != new[key] for key in same)
-            or _timeless(have[new["sequence"]]["body"]) != _timeless(new["body"])
+            row["sequence"]
+            for row in _rows(publication)
+            if (there := have.get(row["sequence"])) is None or any(there[key] != row[key] for key in row)
         ),
         None,
     )
-
-
-def _timeless(body: Row) -> Row:
-    # The same task, opened anew by a second attempt, is a second or so younger.
-    task = body.get("task")
-    return body if task is None else body | {"task": task["id"]}

@@ -16,12 +16,13 @@ from schemas.states import ArmState, ParticipantState, Slot, StudyState, Target
 from schemas.stopping import StoppingFinding, StoppingRules
 from schemas.summary import SafetySummary
 
-PARTICIPANT_REVISION = 4
+PARTICIPANT_REVISION = 5
 """
 What new participants' workflows are started with. Revision 2 reads the protocol in a local activity, sends signals
 beside the schedule instead of waiting for the server's word, and publishes before it leaves only what people would
 otherwise see unanswered. Revision 3 numbers adverse events in their facts, and continues as new wherever it waits.
-Revision 4 waits for no local activity (ADR 0016).
+Revision 4 waits for no local activity (ADR 0016). Revision 5 has none: its facts are noted in the history, and the read
+model follows (ADR 0018).
 """
 
 
@@ -61,10 +62,11 @@ class ParticipantResult(Frozen):
     reason: str
 
 
-ARM_REVISION = 4
+ARM_REVISION = 5
 """
 What new arms are started with. Revision 2 sends signals to many at once. In revision 3 signals that are left while
 others are being sent wait until their facts are published. Revision 4 waits for no local activity (ADR 0016).
+Revision 5 has none: its facts are noted in the history, and the read model follows (ADR 0018).
 """
 
 
@@ -289,6 +291,11 @@ class Publication(Frozen):
     )
     over_gap: bool = Field(default=False, description="Whether it is published though earlier facts are missing.")
 
+    @property
+    def last_sequence(self) -> int:
+        """The number of its last fact; without any, that of the fact before."""
+        return self.first_sequence + len(self.facts) - 1
+
 
 class SlowPublication(Frozen):
     """A publication that the workflow task could not wait for: the workflow is to have it made by an activity."""
@@ -298,7 +305,9 @@ class SlowPublication(Frozen):
 
 
 class Recorded(Frozen):
-    """What was published: it comes back so that the history itself names every fact, readable without any code."""
+    """What was published: it stands in the history, which so names every fact itself, readable without any code."""
 
     first_sequence: int
     facts: tuple[AnyFact, ...]
+    at: AwareDatetime | None = Field(default=None, description="When; workflows of earlier revisions do not say it.")
+    next_at: AwareDatetime | None = None

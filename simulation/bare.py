@@ -15,7 +15,7 @@ BARE_QUEUE = "bare"
 class Step(BaseModel):
     """A timer of so many seconds: one that fires, or one that an update overtakes (or an update without a timer)."""
 
-    seconds: float | None
+    seconds: float | None = None
     fires: bool
 
 
@@ -72,8 +72,10 @@ class BareWorkflow:
 def script_of(history: WorkflowHistory) -> Script:
     """Read a participant's history as a script: the same timers and updates in the same order."""
     seconds: dict[int, float] = {}
-    cancelled: float | None = None
     steps: list[Step] = []
+    # Of one workflow task: the updates that it answered, and the timers that they overtook, in whichever order.
+    answered: list[Step] = []
+    overtaken: list[float] = []
     for event in history.events:
         match event.event_type:
             case EventType.EVENT_TYPE_TIMER_STARTED:
@@ -82,13 +84,15 @@ def script_of(history: WorkflowHistory) -> Script:
             case EventType.EVENT_TYPE_TIMER_FIRED:
                 fired = event.timer_fired_event_attributes.started_event_id
                 steps.append(Step(seconds=seconds[fired], fires=True))
+            case EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+                answered, overtaken = [], []
             case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED:
-                steps.append(Step(seconds=None, fires=False))
+                answered.append(Step(fires=False))
+                steps.append(answered[-1])
             case EventType.EVENT_TYPE_TIMER_CANCELED:
-                cancelled = seconds[event.timer_canceled_event_attributes.started_event_id]
-                overtaken = next((step for step in reversed(steps) if not step.fires and step.seconds is None), None)
-                if overtaken is not None:
-                    overtaken.seconds = cancelled
+                overtaken.append(seconds[event.timer_canceled_event_attributes.started_event_id])
             case _:
                 continue
+        for step, timer in zip(answered, overtaken, strict=False):
+            step.seconds = timer
     return Script(steps=steps)

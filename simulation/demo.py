@@ -31,9 +31,9 @@ from schemas.states import ArmState, ParticipantState
 from simulation.people import VirtualParticipant, draw_population
 from simulation.site import News, World
 from simulation.trial import fill_bank, run_phase_one, start_study
-from workflows.audit import facts_in, fetch_runs
 from workflows.converter import DATA_CONVERTER
 from workflows.doors import Doors
+from workflows.recorded import facts_in, fetch_runs
 
 STUDY = "car-nk-01"
 SITES = ("CN01", "CN02", "CN03")

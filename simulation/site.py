@@ -32,7 +32,7 @@ from schemas.toxicity import IcansObservation
 from simulation.answers import answer_for
 from simulation.clock import Clocks
 from simulation.people import VirtualParticipant
-from workflows.doors import Doors, RefusedError
+from workflows.doors import Doors, RefusedError, UnknownError
 
 PEOPLE = {
     Role.COORDINATOR: "coordinator-01",
@@ -49,10 +49,11 @@ OVERTAKEN = (
     ProblemType.ON_HOLD,
     ProblemType.OPEN_CANDIDATE,
     ProblemType.UNKNOWN_TASK,
+    ProblemType.PARTICIPATION_ENDED,
 )
 """
-An infusion is taken off the worklist when a hold or a possible DLT comes in its way; and after a crash a task may be
-shown for a moment that the history does not have (ADR 0001).
+An infusion is taken off the worklist when a hold or a possible DLT comes in its way. The worklist follows the history
+by a moment, and after a crash it may be ahead of it for a moment (ADR 0018).
 """
 Toxicity = Callable[[ParticipantState], Awaitable[bool]]
 
@@ -182,6 +183,8 @@ class VirtualSite:
             if refused.problem.type not in OVERTAKEN:
                 raise
             return False
+        except UnknownError:
+            return False  # the participant's workflow has ended meanwhile, as the next look will tell
         return True
 
     async def _let_time_pass(self, next_at: datetime | None) -> None:
@@ -204,7 +207,11 @@ class VirtualSite:
             reason=EndReason.WITHDRAWAL,
             occurred_on=now.date(),
         )
-        await self._doors.end_participation(self._person.subject, command)
+        try:
+            await self._doors.end_participation(self._person.subject, command)
+        except RefusedError as refused:
+            if refused.problem.type not in OVERTAKEN:
+                raise
 
     async def _report_toxicity(self, task: Mapping[str, Any], now: datetime) -> None:
         if self._toxicity_known or not str(task["step"]).startswith("treatment-check-infusion-2"):

@@ -11,6 +11,7 @@ import pytest
 from temporalio.client import Client
 
 from activities.database import Pool, open_pool
+from activities.projection import Projection
 from activities.worklist import listen
 from deploy.migrate import migrate
 from deploy.settings import connect, load_settings
@@ -18,9 +19,9 @@ from deploy.stack import Stack, down, up
 from protocols.loader import LoadedProtocol, default_protocol_path, load_protocol
 from simulation.site import News, World
 from tests.trial_command import nowhere, participant, study, trial  # noqa: F401 - fixtures of several test modules
+from tests.workflows.shown import PatientDoors
 from worker import make_worker
 from workflows.converter import DATA_CONVERTER
-from workflows.doors import Doors
 
 # The tests' worker runs in their own process; the stack's own is a process that does nothing.
 IDLE_WORKER = ("sleep", "infinity")
@@ -59,10 +60,15 @@ async def pool(dsn: str) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture(scope="session")
-async def trial_worker(client: Client, pool: Pool) -> AsyncIterator[None]:
+async def trial_projection(client: Client, pool: Pool) -> AsyncIterator[Projection]:
+    """A worker that runs for the whole session, and what follows its histories."""
+    async with make_worker(client, pool) as projection:
+        yield projection
+
+
+@pytest.fixture(scope="session")
+async def trial_worker(trial_projection: Projection) -> None:
     """A worker that runs for the whole session."""
-    async with make_worker(client, pool):
-        yield
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +83,7 @@ async def world(client: Client, pool: Pool, dsn: str, trial_worker: None) -> Asy
     await pool.execute("TRUNCATE reservation, custody, unit")
     news = News()
     connection = await listen(dsn, news.stir)
-    yield World(Doors(client, f"study-{uuid.uuid4().hex[:8]}"), pool, news)
+    yield World(PatientDoors(client, f"study-{uuid.uuid4().hex[:8]}", pool), pool, news)
     await connection.close()
     # Its callbacks may still be on their way.
     await asyncio.sleep(0)

@@ -475,11 +475,29 @@ async def test_a_history_that_was_changed_differs_in_the_replay(participant: Tri
 
 
 def renamed(history: dict[str, Any], old: str, new: str) -> dict[str, Any]:
-    """The same history with another name in the facts that its markers carry."""
+    """The same history with another name in the facts that answers carry."""
     changed: dict[str, Any] = json.loads(json.dumps(history))
     for event in changed["events"]:
-        marker = event.get("markerRecordedEventAttributes")
-        for payload in marker["details"]["result"]["payloads"] if marker else ():
+        answer = event.get("workflowExecutionUpdateCompletedEventAttributes")
+        for payload in answer["outcome"]["success"]["payloads"] if answer else ():
             text = base64.b64decode(payload["data"]).decode()
             payload["data"] = base64.b64encode(text.replace(old, new).encode()).decode()
     return changed
+
+
+async def test_a_worklist_that_was_lost_is_made_again(participant: Trial, pool: Pool) -> None:
+    """Somebody deletes a study's tasks and facts: one command brings both back; an unknown study has nothing."""
+    study = participant.environment["TRIAL_STUDY"]
+    await participant.ok("task", "complete", "CN01-001:01-biopsy-1", *BIOPSY, *COORDINATOR)
+    before = await until(
+        lambda: participant.ok("worklist"), lambda tasks: any(task["step"] == "antigen-panel-1" for task in tasks)
+    )
+    for table in ("task", "fact"):
+        await pool.execute(f"DELETE FROM {table} WHERE study = $1", study)  # noqa: S608
+    assert await participant.ok("worklist") == []
+
+    assert (await participant.ok("audit", "rebuild"))["workflows"] == 4
+
+    assert await participant.ok("worklist") == before
+    assert "participant/" in (await participant("audit", "rebuild")).out
+    (await participant("audit", "rebuild", "--study", "study-0")).refuses(Exit.UNKNOWN, "study", "no workflow")

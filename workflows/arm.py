@@ -24,16 +24,16 @@ with workflow.unsafe.imports_passed_through():
     from workflows.arm_expansion import ArmExpansion, left_hold
     from workflows.arm_stopping import ArmStopping
     from workflows.committee import Committee
-    from workflows.journal import Journal, hold_fact, now, person, problem_error, system
+    from workflows.feed import Take
+    from workflows.journal import Journal, hold_fact, person, problem_error, system
     from workflows.logs import workflow_log
+    from workflows.moments import now
     from workflows.outbound import News, close_books
 
 TOGETHER = 2
 """The first revision that signals to many at once (schemas.messages)."""
 IN_BATCHES = 3
 """The first revision whose later signals wait until their facts are published."""
-UNAWAITED = 4
-"""The first revision that waits for no local activity."""
 
 
 @workflow.defn(name="ArmWorkflow")
@@ -51,7 +51,7 @@ class ArmWorkflow:
             state=start.state or folds.open_arm(start.study, start.arm, opened),
             apply=folds.apply_arm,
             sequence=start.sequence,
-            beside=start.revision >= UNAWAITED,
+            revision=start.revision,
         )
         self._log = workflow_log(start.study, start.arm.id)
         self._news = News(together=lambda: start.revision >= TOGETHER, in_batches=lambda: start.revision >= IN_BATCHES)
@@ -116,10 +116,7 @@ class ArmWorkflow:
             return self._journal.unpublished or self._news.waiting
 
         timeout = None if wake is None else max(0.001, (wake - workflow.now()).total_seconds() + 0.001)
-        try:
-            await workflow.wait_condition(stirred, timeout=timeout)
-        except TimeoutError:
-            return
+        await self._journal.pause(stirred, timeout)
 
     # ------------------------------------------------------------------ news to others
 
@@ -306,6 +303,10 @@ class ArmWorkflow:
         why = f"RP2D declared at dose level {rp2d}" if rp2d else "stopped by the committee"
         self._refuse_waiting(why)
         self._journal.record(f.ArmClosed(rp2d_level=rp2d, **system(why)))
+
+    def hand_to(self, take: Take) -> None:
+        """Hand on what is noted in the history (see feed)."""
+        self._journal.hand_to(take)
 
     @workflow.query
     def state(self) -> ArmState:

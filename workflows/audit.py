@@ -1,25 +1,23 @@
 """
-What an auditor reads: histories as rows, the facts in them, and their replay by today's code.
+What an auditor reads: histories as rows, with the facts in them, and their replay by today's code.
 
-A history names its facts without any code of ours: each publication's marker carries what was published, or the end of
-its activity where the database was slow. The replay goes further: today's code must ask for the same commands, and must
-come to the same facts.
+A history names its facts without any code of ours (`recorded`). The replay goes further: today's code must ask for the
+same commands, and must come to the same facts.
 """
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from google.protobuf.message import Message
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
-from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import Client, WorkflowHistory
+from temporalio.client import WorkflowHistory
 from temporalio.converter import DataConverter
 from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.worker import (
@@ -36,30 +34,23 @@ from temporalio.workflow import ActivityHandle
 
 from schemas import names
 from schemas.facts import AnyFact
+from schemas.messages import Publication
 from workflows.fact_words import describe_fact
+from workflows.feed import Feed
+from workflows.recorded import FoundFact, facts_in, facts_of_event, plain
 
+TASK_EVENTS = (
+    EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT,
+)
 ANY_FACT: TypeAdapter[AnyFact] = TypeAdapter(AnyFact)
-
-LOCAL_ACTIVITY = "core_local_activity"
 
 
 class HistoryFormatError(ValueError):
     """A file is not a history, or holds what cannot be read."""
-
-
-@dataclass(frozen=True)
-class FoundFact:
-    """A fact in a history: its place there, its number in the workflow's own sequence, and what it says."""
-
-    workflow_id: str
-    run_id: str
-    event_id: int
-    sequence: int
-    fact: dict[str, Any]
-
-    def row(self) -> dict[str, Any]:
-        """Return it flat, as it is exported."""
-        return {"sequence": self.sequence, "event_id": self.event_id, "run_id": self.run_id, **self.fact}
 
 
 @dataclass(frozen=True)
@@ -86,22 +77,6 @@ class Replay:
 
 
 # Reading
-
-
-async def fetch_runs(client: Client, workflow_id: str) -> list[WorkflowHistory]:
-    """
-    Fetch every run of a workflow that continued as new, the first one first.
-
-    Raises:
-        RPCError: NOT_FOUND when there is no such workflow.
-    """
-    runs: list[WorkflowHistory] = []
-    run_id: str | None = None
-    while not runs or run_id:
-        history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
-        runs.append(history)
-        run_id = history.events[0].workflow_execution_started_event_attributes.continued_execution_run_id or None
-    return runs[::-1]
 
 
 def to_document(runs: Sequence[WorkflowHistory]) -> dict[str, Any]:
@@ -133,60 +108,6 @@ def _workflow_id(history: WorkflowHistory) -> str:
     return first.workflow_execution_started_event_attributes.workflow_id
 
 
-# Facts, without running any code
-
-
-def facts_in(runs: Iterable[WorkflowHistory]) -> list[FoundFact]:
-    """Return the facts of a workflow's runs in their order, each once: a publication may have been made again."""
-    found: dict[int, FoundFact] = {}
-    for fact in (fact for run in runs for event in run.events for fact in _facts_of_event(run, event)):
-        found.setdefault(fact.sequence, fact)
-    return [found[sequence] for sequence in sorted(found)]
-
-
-def _facts_of_event(run: WorkflowHistory, event: HistoryEvent) -> Iterator[FoundFact]:
-    recorded = _recorded(event) if event.HasField("marker_recorded_event_attributes") else _completed(run, event)
-    if recorded is None:
-        return
-    for sequence, fact in enumerate(recorded["facts"], start=recorded["first_sequence"]):
-        yield FoundFact(run.workflow_id, run.run_id, event.event_id, sequence, fact)
-
-
-def _recorded(event: HistoryEvent) -> dict[str, Any] | None:
-    marker = event.marker_recorded_event_attributes
-    if marker.marker_name != LOCAL_ACTIVITY or "result" not in marker.details:
-        return None
-    about = _plain(marker.details["data"])
-    if not isinstance(about, dict) or about.get("activity_type") != names.PUBLISH_FACTS:
-        return None
-    recorded = _plain(marker.details["result"])
-    return recorded if isinstance(recorded, dict) else None
-
-
-def _completed(run: WorkflowHistory, event: HistoryEvent) -> dict[str, Any] | None:
-    if not event.HasField("activity_task_completed_event_attributes"):
-        return None
-    done = event.activity_task_completed_event_attributes
-    scheduled = run.events[done.scheduled_event_id - 1].activity_task_scheduled_event_attributes
-    recorded = _plain(done.result) if scheduled.activity_type.name == names.PUBLISH_FACTS else None
-    return recorded if isinstance(recorded, dict) else None
-
-
-def _plain(payloads: Payloads) -> Any:  # noqa: ANN401 - JSON is any value
-    decoded = [_plain_one(payload) for payload in payloads.payloads]
-    return decoded[0] if len(decoded) == 1 else decoded
-
-
-def _plain_one(payload: Payload) -> Any:  # noqa: ANN401 - JSON is any value
-    encoding = payload.metadata.get("encoding", b"").decode()
-    if encoding == "json/plain":
-        return json.loads(payload.data)
-    if encoding in ("binary/null", ""):
-        return None
-    # Encrypted payloads need their codec; what can't be read is named, never left out.
-    return f"({encoding}, {len(payload.data)} bytes)"
-
-
 # Rows
 
 
@@ -195,7 +116,7 @@ def rows_of(run: WorkflowHistory) -> list[EventRow]:
     rows: list[EventRow] = []
     for event in run.events:
         rows.append(_row(event))
-        rows += [_fact_row(fact) for fact in _facts_of_event(run, event)]
+        rows += [_fact_row(fact) for fact in facts_of_event(run, event)]
     return rows
 
 
@@ -265,7 +186,7 @@ def _follow(message: Any, path: Sequence[str]) -> Any:  # noqa: ANN401 - protobu
 
 def _envelope(attributes: Message) -> dict[str, Any] | None:
     arguments = _follow(attributes, ("accepted_request", "input", "args"))
-    command = _plain(arguments) if arguments is not None else None
+    command = plain(arguments) if arguments is not None else None
     envelope = command.get("envelope") if isinstance(command, dict) else None
     return envelope if isinstance(envelope, dict) else None
 
@@ -285,19 +206,19 @@ async def replay(
         runner: the sandbox they run in.
         data_converter: how their payloads are written.
     """
-    recomputed = _Publications()
+    recomputed = _Publications({}, set())
     replayer = Replayer(
         workflows=workflows,
         workflow_runner=runner,
         data_converter=data_converter,
-        interceptors=[recomputed],
+        interceptors=[recomputed, Feed(recomputed.take, replays=True)],
         runtime=_silent_runtime(),
     )
     result = await replayer.replay_workflow(run, raise_on_replay_failure=False)
     if result.replay_failure is not None:
         difference: str | None = _first_difference(run, str(result.replay_failure))
     else:
-        difference = _other_fact(facts_in([run]), recomputed.facts)
+        difference = _other_fact(facts_in([run]), recomputed.facts) or _left_out(run, recomputed.noted)
     return Replay(run.workflow_id, run.run_id, len(run.events), len(facts_in([run])), difference)
 
 
@@ -332,6 +253,15 @@ def _other_fact(recorded: Iterable[FoundFact], recomputed: dict[int, dict[str, A
     return f"fact {left_out[0]} is missing from the history" if left_out else None
 
 
+def _left_out(run: WorkflowHistory, noted: set[int]) -> str | None:
+    """Name a fact that today's code notes and the history does not have, though its last task has ended."""
+    tasks = (kind for kind in (event.event_type for event in reversed(run.events)) if kind in TASK_EVENTS)
+    if next(tasks, None) != EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+        return None
+    missing = sorted(noted - {found.sequence for found in facts_in([run])})
+    return f"fact {missing[0]} is missing from the history" if missing else None
+
+
 def _in_todays_words(recorded: dict[str, Any]) -> dict[str, Any]:
     """A field that was added later says nothing at its default: the recorded fact is read as today's model."""
     try:
@@ -351,9 +281,10 @@ def _fields_that_differ(recorded: dict[str, Any], ours: dict[str, Any] | None) -
 
 @dataclass
 class _Publications(Interceptor):
-    """Listens to what a replayed workflow asks to be published."""
+    """Listens to what replayed workflows of earlier revisions ask to be published by activities."""
 
-    facts: dict[int, dict[str, Any]] = field(default_factory=dict)
+    facts: dict[int, dict[str, Any]]
+    noted: set[int]
 
     def workflow_interceptor_class(
         self,
@@ -363,9 +294,15 @@ class _Publications(Interceptor):
         return _listening(self._hear)
 
     def _hear(self, asked: StartActivityInput | StartLocalActivityInput) -> None:
-        if asked.activity != names.PUBLISH_FACTS:
-            return
-        publication = asked.args[0]  # built without validation, see the journal
+        if asked.activity == names.PUBLISH_FACTS:
+            self._take(asked.args[0])
+
+    def take(self, publication: Publication) -> None:
+        """Take what a workflow of today notes."""
+        self.noted.update(range(publication.first_sequence, publication.last_sequence + 1))
+        self._take(publication)
+
+    def _take(self, publication: Publication) -> None:
         for sequence, fact in enumerate(publication.facts, start=publication.first_sequence):
             # What is asked for first stands: a publication that comes back repeats it.
             self.facts.setdefault(sequence, json.loads(to_json(fact, exclude_none=True)))

@@ -15,7 +15,8 @@ from schemas.problem import Problem
 from schemas.states import ArmState, ArmStatus, Recommendation
 from schemas.summary import SafetySummary
 from schemas.task import TaskEnd, TaskKind
-from workflows.journal import Journal, now, person, system
+from workflows.journal import Journal, person, system
+from workflows.moments import now
 from workflows.outbound import News
 
 REOPENS = 2

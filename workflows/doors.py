@@ -32,6 +32,7 @@ PASSING = (
 HAS_ENDED = ("already completed", "aborted by closing workflow")
 """What Temporal says of a workflow that has ended, or ended while a command was on its way."""
 NOT_READY_ATTEMPTS = 60
+LET_GO_AT_MOST = 2
 NOT_READY_PAUSE_SECONDS = 0.1
 
 
@@ -172,12 +173,15 @@ class Doors:
         raise NotReadyError(f"{workflow_id} did not become ready to take {update}; nothing was changed, try again")
 
     async def _ask(self, workflow_id: str, query: str, kind: type[Model]) -> Model:
+        let_go = 0
         for _ in range(NOT_READY_ATTEMPTS):
             try:
                 answer: Model = await self.client.get_workflow_handle(workflow_id).query(query, result_type=kind)
                 return answer
             except RPCError as error:
-                if error.status not in PASSING:
+                # A worker that begins anew may let go of a question that it has taken already (ADR 0019).
+                let_go += error.status is RPCStatusCode.DEADLINE_EXCEEDED
+                if error.status not in (*PASSING, RPCStatusCode.DEADLINE_EXCEEDED) or let_go > LET_GO_AT_MOST:
                     raise self._unknown(workflow_id, error) from None
                 await asyncio.sleep(NOT_READY_PAUSE_SECONDS)
         raise NotReadyError(f"{workflow_id} does not answer; is a worker running?")

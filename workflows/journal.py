@@ -1,27 +1,28 @@
 """A workflow's facts: recorded in memory, folded into state, and published before the workflow waits."""
 
-import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar, cast
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
 
 from temporalio import workflow
-from temporalio.common import RawValue
-from temporalio.exceptions import ActivityError, ApplicationError
-from temporalio.workflow import ActivityHandle
+from temporalio.exceptions import ApplicationError
 
-from schemas import names
 from schemas.base import Role
 from schemas.commands import Accepted, Envelope
-from schemas.facts import AnyFact, HoldLifted, HoldPlaced, Refused, TaskAnswered, TaskClosed
+from schemas.facts import HoldLifted, HoldPlaced, Refused
 from schemas.messages import HoldChange, Publication, SlowPublication
 from schemas.problem import Problem
-from workflows.transactions import leave, transact
+from workflows.moments import now
+from workflows.publishing import Noting, Publishing
+from workflows.publishing_before import Awaiting, Leaving
+from workflows.unpublished import Unpublished
 
 State = TypeVar("State")
 SomeFact = TypeVar("SomeFact")
-KEPT = 20
-"""So many of the latest publications are kept: one that was too slow comes back with the next workflow task."""
+UNAWAITED = 4
+"""The first revision whose publications are waited for by nobody."""
+NOTED = 5
+"""The first revision whose facts are noted in the history, and not published by activities."""
 
 
 class Journal(Generic[State, SomeFact]):
@@ -29,10 +30,6 @@ class Journal(Generic[State, SomeFact]):
     The only way in which a workflow's state changes.
 
     Recording is synchronous, so that a handler's check and its fact cannot be torn apart by another handler.
-
-    With `beside` publishing is left to the workflow task in which it is asked for, and the workflow goes on at once
-    (ADR 0016). Without, as in workflows of earlier revisions, it is waited for, and facts that arrive meanwhile are
-    published by the next call.
     """
 
     def __init__(
@@ -43,22 +40,34 @@ class Journal(Generic[State, SomeFact]):
         state: State,
         apply: Callable[[State, SomeFact], State],
         sequence: int,
-        beside: bool = False,
+        revision: int,
     ) -> None:
-        """Continue a journal whose first `sequence` facts are published already."""
+        """Continue a journal whose first `sequence` facts are published already, as this revision publishes."""
         self.state = state
-        self.sequence = sequence
-        self.beside = beside
-        self._study = study
-        self._owner = owner
         self._apply = apply
-        self._unpublished: list[SomeFact] = []
-        self._announced: datetime | None = None
-        self._under_way: list[ActivityHandle[RawValue]] = []
-        self._number = 0
-        self._left: dict[int, Publication] = {}
-        # Two publishers at once would publish the same facts in one history twice.
-        self._publishing = asyncio.Lock()
+        self._at_rest = False
+        self._unpublished: Unpublished[SomeFact] = Unpublished(study, owner, sequence)
+        self.publish_as(revision)
+
+    def publish_as(self, revision: int) -> None:
+        """Publish from now on as workflows of this revision do; only before anything is published."""
+        self.revision = revision
+        self._publishing: Publishing
+        if revision >= NOTED:
+            self._publishing = Noting(self._unpublished)
+        elif revision >= UNAWAITED:
+            self._publishing = Leaving(self._unpublished)
+        else:
+            self._publishing = Awaiting(self._unpublished)
+
+    def hand_to(self, take: Callable[[Publication], None]) -> None:
+        """Hand what is noted in the history to somebody in this process, also while it is replayed."""
+        self._unpublished.hand_on = take
+
+    @property
+    def sequence(self) -> int:
+        """The number of the latest fact."""
+        return self._unpublished.sequence
 
     @property
     def unpublished(self) -> bool:
@@ -66,21 +75,19 @@ class Journal(Generic[State, SomeFact]):
         return bool(self._unpublished)
 
     @property
-    def answers_unpublished(self) -> bool:
-        """Whether people still see a task that is answered or closed."""
-        return any(isinstance(fact, TaskAnswered | TaskClosed) for fact in self._unpublished)
+    def urgent(self) -> bool:
+        """Whether something must be published before the workflow awaits something else than people or time."""
+        return self._publishing.urgent
 
     def begin(self, fact: SomeFact) -> None:
         """Note the fact from which the state was made."""
-        self._unpublished.append(fact)
-        self.sequence += 1
+        self._unpublished.add(fact)
 
     def record(self, fact: SomeFact) -> Accepted:
         """Fold a fact into the state."""
         self.state = self._apply(self.state, fact)
-        self._unpublished.append(fact)
-        self.sequence += 1
-        return Accepted(workflow_id=workflow.info().workflow_id, sequence=self.sequence, message=_kind(fact))
+        sequence = self._unpublished.add(fact)
+        return Accepted(workflow_id=workflow.info().workflow_id, sequence=sequence, message=_kind(fact))
 
     def refuse(self, envelope: Envelope, command: str, problem: Problem) -> ApplicationError:
         """Record a refusal that an auditor must find; return the named error to raise."""
@@ -90,115 +97,43 @@ class Journal(Generic[State, SomeFact]):
         self.record(fact)
         return problem_error(problem)
 
-    async def publish(self, next_at: datetime | None = None) -> None:
-        """
-        Publish what is unpublished, in order, and when the workflow acts next by itself.
-
-        A crash after the transaction publishes the same facts again; the ledger passes over what it has.
-        """
-        if self.beside:
-            if self._unpublished or next_at != self._announced:
-                self._leave(next_at)
+    async def pause(self, stirred: Callable[[], bool], at_most: float | timedelta | None = None) -> None:
+        """Wait, in the workflow's main loop, until something stirs it or the time is over; facts must stir it."""
+        self._at_rest = True
+        try:
+            await workflow.wait_condition(stirred, timeout=at_most)
+        except TimeoutError:
             return
-        async with self._publishing:
-            while self._unpublished or next_at != self._announced:
-                self._announced = next_at
-                await self._publish_batch()
+        finally:
+            self._at_rest = False
+
+    async def answer(self, accepted: Accepted) -> Accepted:
+        """
+        Return the answer to a command as it is to be sent: with the facts of this task where that is their way.
+
+        Only a main loop that is at rest is sure to wake in the same activation, and to publish.
+        """
+        return await self._publishing.answer(accepted) if self._at_rest else accepted
+
+    async def publish(self, next_at: datetime | None = None) -> None:
+        """Publish what is unpublished, in order, and when the workflow acts next by itself."""
+        await self._publishing.publish(next_at)
 
     async def publish_before_leaving(self) -> None:
         """Publish before awaiting something else than people or time: nobody may see an answered task meanwhile."""
-        if self.beside:
-            if self._unpublished:
-                self._leave(None)
-            return
-        async with self._publishing:
-            while self._unpublished:
-                self._announced = None
-                await self._publish_batch()
+        await self._publishing.publish_before_leaving()
 
     async def settle(self) -> None:
-        """
-        Publish all that is left before the run ends, and wait until it and everything before it is published.
-
-        By an activity: its end is an event, so that it comes in the same order when the history is replayed.
-        """
-        if not self.beside:
-            await self.publish_before_leaving()
-            return
-        self._announced = None
-        await self._publish_by_activity(self._numbered())
-
-    async def publish_again(self, slow: SlowPublication) -> None:
-        """
-        Have a publication made by an activity that was left to a workflow task, and was too slow for it.
-
-        What is published is what this run left under that number: a signal of an attempt that died, or of a run that
-        was reset, cannot bring back what the history does not have.
-        """
-        publication = self._left.get(slow.number)
-        if publication is not None and slow.run_id == workflow.info().run_id:
-            await self._publish_by_activity(publication)
-
-    async def _publish_by_activity(self, publication: Publication) -> None:
-        try:
-            await transact(names.PUBLISH_FACTS, publication)
-        except ActivityError as error:
-            if not isinstance(error.cause, ApplicationError) or error.cause.type != names.EARLIER_FACTS_MISSING:
-                raise
-            # Nothing else can bring them, and the workflow must go on: all that is known here is published once more.
-            for known in (*self._left.values(), publication):
-                await transact(names.PUBLISH_FACTS, known.model_copy(update={"over_gap": True}))
+        """Publish all that is left before the run ends, and wait until it is safe."""
+        await self._publishing.settle()
 
     async def come_to_rest(self) -> None:
-        """
-        Wait until all that was left is published, before the workflow ends.
+        """Wait for what was left to itself, before the workflow ends."""
+        await self._publishing.come_to_rest()
 
-        Only after something else was waited for whose end is an event: then what was left has mostly ended with an
-        earlier task. Were it under way when the workflow ends, the SDK would cancel it.
-        """
-        await workflow.wait_condition(lambda: all(publication.done() for publication in self._under_way))
-
-    def _leave(self, next_at: datetime | None) -> None:
-        self._announced = next_at
-        publication = self._numbered()
-        self._left[self._number] = publication
-        self._left.pop(self._number - KEPT, None)
-        if next_at is None:
-            # A question may end this task here. Had it no event, a replay would take it and the next one as one; where
-            # a moment is waited for, its timer is that event (ADR 0016).
-            workflow.upsert_memo({"facts": self.sequence})
-        self._under_way = [left for left in self._under_way if not left.done()]
-        self._under_way.append(leave(names.PUBLISH_FACTS, publication))
-
-    def _numbered(self) -> Publication:
-        self._number += 1
-        return self._publication(self._take()).model_copy(update={"number": self._number})
-
-    def _take(self) -> tuple[SomeFact, ...]:
-        batch, self._unpublished = tuple(self._unpublished), []
-        return batch
-
-    async def _publish_batch(self) -> None:
-        batch = tuple(self._unpublished)
-        await transact(names.PUBLISH_FACTS, self._publication(batch), local=True)
-        del self._unpublished[: len(batch)]
-
-    def _publication(self, batch: tuple[SomeFact, ...]) -> Publication:
-        return Publication.model_construct(
-            study=self._study,
-            workflow_id=workflow.info().workflow_id,
-            run_id=workflow.info().run_id,
-            owner=self._owner,
-            first_sequence=self.sequence - len(batch) + 1,
-            facts=cast("tuple[AnyFact, ...]", batch),
-            at=now(),
-            next_at=self._announced,
-        )
-
-
-def now() -> datetime:
-    """Return the workflow's time in whole seconds: facts are not finer, and shorter in the history."""
-    return workflow.now().astimezone(UTC).replace(microsecond=0)
+    async def publish_again(self, slow: SlowPublication) -> None:
+        """Publish what was left to itself, and was too slow."""
+        await self._publishing.publish_again(slow)
 
 
 def system(why: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from workflows import policies
-from workflows.journal import Journal
+from workflows.journal import UNAWAITED, Journal
 
 Letter = tuple[str, str, object]
 
@@ -99,7 +99,7 @@ class News:
 
 async def close_books(journal: Journal[Any, Any], news: News) -> None:
     """Publish and send all that is left before a run continues as new: what arrives meanwhile still belongs to it."""
-    settled = not journal.beside
+    settled = journal.revision < UNAWAITED
     while not settled or journal.unpublished or news.waiting or not workflow.all_handlers_finished():
         await workflow.wait_condition(workflow.all_handlers_finished)
         await journal.settle()

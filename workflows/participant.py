@@ -32,8 +32,10 @@ with workflow.unsafe.imports_passed_through():
     from schemas.protocol import Protocol, Visit, VisitKind
     from schemas.states import ParticipantState
     from schemas.task import Task, TaskEnd, TaskKind
-    from workflows.journal import Journal, hold_fact, now, person, problem_error, system
+    from workflows.feed import Take
+    from workflows.journal import NOTED, UNAWAITED, Journal, hold_fact, person, problem_error, system
     from workflows.logs import workflow_log
+    from workflows.moments import now
     from workflows.outbound import News, tell
     from workflows.participant_cycles import CycleActs, FurtherCycles
     from workflows.participant_response import TumourResponse
@@ -48,8 +50,6 @@ BESIDE = 2
 """The first revision that sends signals beside the schedule (schemas.messages)."""
 NUMBERED = 3
 """The first revision that numbers adverse events and continues as new wherever it waits."""
-UNAWAITED = 4
-"""The first revision that waits for no local activity."""
 
 
 class ScheduleEndedError(Exception):
@@ -92,7 +92,7 @@ class ParticipantWorkflow:
             state=start.state or folds.enrol(enrolled),
             apply=folds.apply,
             sequence=start.sequence,
-            beside=start.revision >= UNAWAITED,
+            revision=start.revision,
         )
         self._log = workflow_log(start.study, start.enrolment.subject)
         self._news = News()
@@ -291,7 +291,9 @@ class ParticipantWorkflow:
 
     async def _count_units(self, count: int, last_infusion_on: date) -> int:
         request = self._unit_request(count, last_infusion_on)
-        fitting: FittingUnits = await transact(names.COUNT_UNITS, request, FittingUnits, local=not self._journal.beside)
+        await self._before_asking()
+        local = self._start.revision < UNAWAITED
+        fitting: FittingUnits = await transact(names.COUNT_UNITS, request, FittingUnits, local=local)
         return fitting.count
 
     async def _lowest_toxic_level(self) -> int | None:
@@ -300,9 +302,9 @@ class ParticipantWorkflow:
         question = m.ToxicityQuestion(
             study=self._state.study, arm=self._rules.arm(self._state.slot.arm), escalation=self._rules.escalation
         )
-        found: m.ToxicLevel = await transact(
-            names.LOWEST_TOXIC_LEVEL, question, m.ToxicLevel, local=not self._journal.beside
-        )
+        await self._before_asking()
+        local = self._start.revision < UNAWAITED
+        found: m.ToxicLevel = await transact(names.LOWEST_TOXIC_LEVEL, question, m.ToxicLevel, local=local)
         return found.level
 
     def _earliest_day_zero(self) -> date:
@@ -523,7 +525,7 @@ class ParticipantWorkflow:
         return m.ParticipantResult(subject=self._state.subject, disposition=disposition, reason=reason)
 
     async def _publish_the_end(self) -> None:
-        if not self._journal.beside:
+        if self._start.revision < UNAWAITED:
             await self._journal.publish()
             return
         await self._journal.come_to_rest()
@@ -634,7 +636,10 @@ class ParticipantWorkflow:
         """
         if not workflow.info().is_continue_as_new_suggested():
             return
-        settled = not self._journal.beside
+        if self._start.revision >= NOTED:
+            # An update may wait for its facts, and the handlers' end is waited for below.
+            await self._journal.publish_before_leaving()
+        settled = self._start.revision < UNAWAITED
         while not settled or self._has_unfinished_business():
             await workflow.wait_condition(workflow.all_handlers_finished)
             self._safety.tell()
@@ -782,10 +787,7 @@ class ParticipantWorkflow:
             return
         # Whole seconds are cut off `now`, so a timer that fires early by its fraction would spin: add it back.
         timeout = None if wake is None else max(timedelta(seconds=1), wake - workflow.now() + timedelta(milliseconds=1))
-        try:
-            await workflow.wait_condition(stirred, timeout=timeout)
-        except TimeoutError:
-            return
+        await self._journal.pause(stirred, timeout)
 
     def _leave_if_ended(self) -> None:
         if self._state.end is not None:
@@ -815,9 +817,13 @@ class ParticipantWorkflow:
             self._news.add(arm_id, signal, message)
 
     async def _before_leaving(self) -> None:
-        if self._start.revision < BESIDE or self._journal.answers_unpublished:
+        if self._start.revision < BESIDE or self._journal.urgent:
             await self._journal.publish_before_leaving()
         self._news.start()
+
+    async def _before_asking(self) -> None:
+        if self._start.revision >= NOTED:
+            await self._before_leaving()
 
     def _stagger_at(self) -> datetime | None:
         slot = self._state.slot
@@ -901,7 +907,7 @@ class ParticipantWorkflow:
         if isinstance(command.answer, ImagingDone):
             self._response.told(step, command.answer)
         await self._safety.answered(task, command.answer)
-        return accepted
+        return await self._journal.answer(accepted)
 
     @answer_task.validator
     def _check_answer(self, command: AnswerTask) -> None:
@@ -931,7 +937,7 @@ class ParticipantWorkflow:
         if problem is not None:
             raise self._journal.refuse(command.envelope, "report_adverse_event", problem)
         if self._start.revision >= NUMBERED:
-            return await self._safety.report(command)
+            return await self._journal.answer(await self._safety.report(command))
         event = command.event
         accepted = self._journal.record(
             f.AdverseEventReported(event=event, **person(command.envelope, f"{event.term}, grade {event.grade}"))
@@ -958,7 +964,7 @@ class ParticipantWorkflow:
         )
         if problem is not None:
             raise self._journal.refuse(command.envelope, "amend_adverse_event", problem)
-        return await self._safety.amend(command)
+        return await self._journal.answer(await self._safety.amend(command))
 
     @amend_adverse_event.validator
     def _check_amendment(self, command: AmendAdverseEvent) -> None:
@@ -972,17 +978,22 @@ class ParticipantWorkflow:
         problem = checks.ended(self._state) or checks.wrong_site_role(self._state, command.envelope)
         if problem is not None:
             raise self._journal.refuse(command.envelope, "end_participation", problem)
-        return self._journal.record(
+        accepted = self._journal.record(
             f.EndRequested(
                 reason=command.reason, occurred_on=command.occurred_on, **person(command.envelope, command.reason)
             )
         )
+        return await self._journal.answer(accepted)
 
     @end_participation.validator
     def _check_end(self, command: EndParticipation) -> None:
         problem = checks.malformed_end(self._state, command, workflow.now())
         if problem is not None:
             raise problem_error(problem)
+
+    def hand_to(self, take: Take) -> None:
+        """Hand on what is noted in the history (see feed)."""
+        self._journal.hand_to(take)
 
     @workflow.query
     def state(self) -> ParticipantState:

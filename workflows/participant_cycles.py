@@ -22,7 +22,8 @@ from decisions.treatment import lymphodepletion_doses, treatment_is_over
 from schemas import facts as f
 from schemas.support import RetreatmentRules, SupportState, SupportVerdict
 from schemas.task import TaskEnd, TaskKind
-from workflows.journal import now, system
+from workflows.journal import system
+from workflows.moments import now
 from workflows.participant_schedule import Schedule, start_of
 
 

@@ -10,7 +10,8 @@ from schemas.answers import ImagingDone
 from schemas.protocol import Visit, VisitKind
 from schemas.task import TaskKind
 from schemas.tumour import BestResponse, TimepointResponse
-from workflows.journal import now, system
+from workflows.journal import system
+from workflows.moments import now
 from workflows.participant_schedule import Schedule
 
 BASELINE = "baseline-imaging"

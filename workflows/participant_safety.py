@@ -31,7 +31,8 @@ with workflow.unsafe.imports_passed_through():
     from schemas.summary import EventDlt
     from schemas.task import Task, TaskKind
     from schemas.toxicity import ComputedGrade
-    from workflows.journal import now, person, system
+    from workflows.journal import person, system
+    from workflows.moments import now
     from workflows.outbound import News
     from workflows.participant_schedule import Schedule, start_of
 

@@ -8,7 +8,8 @@ from schemas import facts as f
 from schemas.outcome import DltStatus
 from schemas.support import CytokineRules, SupportState, SupportVerdict
 from schemas.task import TaskKind
-from workflows.journal import now, system
+from workflows.journal import system
+from workflows.moments import now
 from workflows.participant_schedule import Schedule, start_of
 
 

@@ -10,6 +10,8 @@ from temporalio.converter._extstore import StorageOperationMetrics
 from temporalio.worker import WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from workflows.questions import read_anew_after_questions
+
 # Lint proves that these have no clock, no chance and no I/O (ADR 0010). Executed anew in the sandbox for each workflow,
 # they took a quarter of the time that a replay takes.
 PASSED_THROUGH = ("pydantic", "pydantic_core", "annotated_types", "structlog", "schemas", "decisions", "workflows")
@@ -21,6 +23,7 @@ Passes = Callable[Given, Coroutine[Any, Any, StorageOperationMetrics]]
 def workflow_runner(*also_passed_through: str) -> WorkflowRunner:
     """Return the runner of all workers and of every replay."""
     _leave_out_idle_passes()
+    read_anew_after_questions()
     modules = (*PASSED_THROUGH, *also_passed_through)
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*modules))
 

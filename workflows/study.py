@@ -20,7 +20,8 @@ with workflow.unsafe.imports_passed_through():
     from schemas.protocol import Arm, Protocol, ProtocolReference
     from schemas.states import StudyState
     from schemas.task import TaskKind
-    from workflows import policies
+    from workflows import journal, policies
+    from workflows.feed import Take
     from workflows.journal import Journal, person, problem_error, system
     from workflows.logs import workflow_log
     from workflows.outbound import News, close_books
@@ -33,6 +34,8 @@ IN_BATCHES = "signals-in-batches"
 """The patch from which on later signals wait until their facts are published."""
 UNAWAITED = "publications-unawaited"
 """The patch from which on no local activity is waited for."""
+NOTED = "facts-noted"
+"""The patch from which on facts are noted in the history, and not published by activities."""
 
 
 @workflow.defn(name="StudyWorkflow")
@@ -51,6 +54,7 @@ class StudyWorkflow:
             state=continued.state if continued else folds.start(start.protocol, started),
             apply=folds.apply,
             sequence=continued.sequence if continued else 0,
+            revision=1,
         )
         self._log = workflow_log(start.study, start.study)
         self._in_batches = False
@@ -70,7 +74,8 @@ class StudyWorkflow:
         """Run for as long as the study does."""
         # Asked at once: asked when it first matters, it would stand elsewhere in a history than in its replay.
         self._in_batches = workflow.patched(IN_BATCHES)
-        self._journal.beside = workflow.patched(UNAWAITED)
+        unawaited, noted = workflow.patched(UNAWAITED), workflow.patched(NOTED)
+        self._journal.publish_as(journal.NOTED if noted else journal.UNAWAITED if unawaited else 1)
         if not self._ready:
             await self._register_protocol()
             for arm in self._protocol.arms:
@@ -81,7 +86,7 @@ class StudyWorkflow:
             await self._news.send()
             if workflow.info().is_continue_as_new_suggested():
                 await self._continue_as_new(start)
-            await workflow.wait_condition(lambda: self._journal.unpublished or self._news.waiting)
+            await self._journal.pause(lambda: self._journal.unpublished or self._news.waiting)
 
     async def _register_protocol(self) -> None:
         await workflow.execute_activity(
@@ -358,6 +363,10 @@ class StudyWorkflow:
     async def publish_again(self, slow: m.SlowPublication) -> None:
         """The database was slow: a publication is made by an activity, as late as it may be."""
         await self._journal.publish_again(slow)
+
+    def hand_to(self, take: Take) -> None:
+        """Hand on what is noted in the history (see feed)."""
+        self._journal.hand_to(take)
 
     @workflow.query
     def state(self) -> StudyState:

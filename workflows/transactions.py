@@ -1,4 +1,4 @@
-"""Short transactions: waited for as durable activities, or left to the workflow task that they belong to."""
+"""Short transactions, as activities; and as local activities, which only workflows of earlier revisions have."""
 
 from typing import Any
 
@@ -12,13 +12,12 @@ from workflows import policies
 
 def leave(activity: str, request: object) -> ActivityHandle[RawValue]:
     """
-    Have a transaction made before the workflow task ends, and wait for nothing of it.
+    Have a transaction made before the workflow task ends, and wait for nothing of it, as revision 4 does (ADR 0016).
 
     The task is not completed before its local activities are, so that what the transaction tells is not behind what the
     workflow does next; only where a question came with the task can it be, by a moment. The workflow must not learn how
     it ended: the SDK may tell it of the end together with what people sent meanwhile, and a replay tells it of both one
-    after the other (ADR 0016). What comes back is for the
-    history, and not read here.
+    after the other. What comes back is for the history, and not read here.
     """
     return workflow.start_local_activity(  # noqa: TID251 - here, and nowhere else
         activity, request, result_type=RawValue, **policies.LEFT_TRANSACTION

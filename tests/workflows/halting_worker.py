@@ -1,54 +1,70 @@
-"""A worker that stops for ever after it has published a fact of one kind: a test kills it there, after the commit."""
+"""
+A worker that stops for ever at a fact of one kind: a test kills it there.
+
+`shown`: the fact is committed to the read model, and its workflow task has not ended, nor ever does.
+`noted`: the fact is in the event history, and has not been committed to the read model, nor ever is.
+"""
 
 import asyncio
 import os
 import sys
+import threading
 from pathlib import Path
-from typing import Any
 
-from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
-
-from activities.database import open_pool
+from activities.database import Pool, open_pool
+from activities.ledger import Ledger
+from activities.projection import Projection
 from deploy.settings import connect, load_settings
 from schemas.messages import Publication
 from worker import make_worker
 from workflows.converter import DATA_CONVERTER
 
 
-class Halt(Interceptor):
-    """Halts after the commit of a publication that holds a fact of this kind, and leaves a file as a sign."""
+class HaltingLedger(Ledger):
+    """Halts before or after the commit of a publication that holds a fact of this kind, and leaves a file as a sign."""
 
-    def __init__(self, kind: str, sign: Path) -> None:
-        """Take the kind and the file."""
-        self.kind, self.sign = kind, sign
+    def __init__(self, pool: Pool, kind: str, sign: Path, *, shown: bool) -> None:
+        """Take the kind and the file, and whether the fact is to be shown."""
+        super().__init__(pool)
+        self.kind, self.sign, self.shown = kind, sign, shown
 
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
+    def is_there(self, publication: Publication) -> bool:
+        """Tell whether this is where to halt."""
+        return any(fact.kind == self.kind for fact in publication.facts)
+
+    async def write_new(self, publication: Publication) -> bool:
         """See base class."""
-        return _HaltingActivity(next, self)
+        if not self.is_there(publication):
+            return await super().write_new(publication)
+        if self.shown:
+            await super().write_new(publication)
+        self.sign.touch()
+        await asyncio.Event().wait()
+        return True
 
 
-class _HaltingActivity(ActivityInboundInterceptor):
-    def __init__(self, inner: ActivityInboundInterceptor, halt: Halt) -> None:
-        super().__init__(inner)
-        self._halt = halt
+def hold_workflow_tasks(ledger: HaltingLedger) -> None:
+    """Have the workflow task that notes the fact never end."""
+    offer = Projection.offer
 
-    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002, ANN401
-        """See base class."""
-        result = await super().execute_activity(input)
-        said = input.args[0]
-        if isinstance(said, Publication) and any(fact.kind == self._halt.kind for fact in said.facts):
-            self._halt.sign.touch()
-            await asyncio.Event().wait()
-        return result
+    def offer_and_wait(projection: Projection, publication: Publication) -> None:
+        offer(projection, publication)
+        if ledger.is_there(publication):
+            threading.Event().wait()
+
+    Projection.offer = offer_and_wait  # type: ignore[assignment, method-assign]
 
 
-async def main(kind: str, sign: Path) -> None:
+async def main(when: str, kind: str, sign: Path) -> None:
     """Work until killed."""
     settings = load_settings(Path(), dict(os.environ))
     client, pool = await connect(settings, DATA_CONVERTER), await open_pool(settings.database_url)
-    async with make_worker(client, pool, interceptors=[Halt(kind, sign)]):
+    ledger = HaltingLedger(pool, kind, sign, shown=when == "shown")
+    if ledger.shown:
+        hold_workflow_tasks(ledger)
+    async with make_worker(client, pool, ledger=ledger):
         await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], Path(sys.argv[2])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], Path(sys.argv[3])))

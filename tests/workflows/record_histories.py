@@ -27,9 +27,10 @@ from simulation.site import News, World
 from simulation.trial import fill_bank, run_phase_one, start_study
 from tests.workflows.stories import DUAL, SINGLE
 from worker import make_worker
-from workflows.audit import fetch_runs, to_document
+from workflows.audit import to_document
 from workflows.converter import DATA_CONVERTER
 from workflows.doors import Doors
+from workflows.recorded import fetch_runs
 
 FOLDER = Path(__file__).parents[1] / "histories"
 STUDY = "recorded-01"

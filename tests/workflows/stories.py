@@ -48,8 +48,8 @@ from simulation.committee import APPROVAL
 from simulation.people import VirtualParticipant
 from simulation.site import PEOPLE, World
 from simulation.trial import bank_csv, fill_bank, start_study
-from workflows.audit import facts_in, fetch_runs
 from workflows.doors import RefusedError
+from workflows.recorded import facts_in, fetch_runs
 
 MESOTHELIN = (Antigen.MESOTHELIN,)
 SINGLE, DUAL = "single-target", "dual-target"
@@ -83,15 +83,15 @@ def _with_moments(task: Row) -> Row:
 
 
 async def caught_up(world: World, workflow_id: str) -> list[WorkflowHistory]:
-    """Wait until a workflow's history holds all that people were shown, which is a moment later; return its runs."""
+    """Wait until people are shown what a workflow's history holds, no more and no less; return its runs."""
     runs: list[WorkflowHistory] = []
 
     async def has_caught_up() -> bool:
         shown = await facts_of(world.pool, workflow_id)
         runs[:] = await fetch_runs(world.doors.client, workflow_id)
-        return len(facts_in(runs)) >= len(shown)
+        return len(facts_in(runs)) == len(shown)
 
-    await eventually(has_caught_up, f"the history of {workflow_id} holds all that people were shown")
+    await eventually(has_caught_up, f"people are shown what the history of {workflow_id} holds")
     return runs
 
 

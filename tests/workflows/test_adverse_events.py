@@ -15,8 +15,8 @@ from schemas.toxicity import CrsObservation
 from simulation.site import World
 from tests.workflows.safety_stories import amend, at_once, crs, life_threatening, mild, open_tasks, report, shown
 from tests.workflows.stories import SINGLE, Case, envelope, eventually, one, refused, updates_accepted
-from workflows.audit import facts_in, fetch_runs
 from workflows.doors import RefusedError, refusal
+from workflows.recorded import facts_in, fetch_runs
 
 FEVER = CrsObservation(highest_temperature_celsius=39.1)
 SHOCK = CrsObservation(highest_temperature_celsius=39.1, hypotension=True, vasopressors=1)

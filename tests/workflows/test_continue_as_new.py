@@ -23,7 +23,7 @@ from tests.workflows.stories import (
     somebody,
     with_cohorts_of_one,
 )
-from workflows.audit import facts_in, fetch_runs
+from workflows.recorded import facts_in, fetch_runs
 
 
 async def numbers_on_record(world: World) -> tuple[list[int], list[int], int]:

@@ -7,8 +7,9 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,19 +18,24 @@ import pytest
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from activities.database import Pool, open_pool
+from activities.ledger import Ledger
 from activities.worklist import listen
 from deploy.migrate import migrate
 from deploy.processes import Process, start_detached
 from deploy.settings import connect, load_settings
 from deploy.stack import WORKER, Stack, down, environment, up
 from protocols.loader import LoadedProtocol
+from schemas.messages import Publication
 from schemas.outcome import Disposition
+from simulation.clock import fast_forward
 from simulation.site import News, World
+from tests.workflows.shown import PatientDoors
 from tests.workflows.stories import Case, begin, caught_up, eventually, one, somebody, units_by_state, without_stagger
+from tests.workflows.test_zz_replay import replay_all
 from worker import make_worker
-from workflows.audit import facts_in, fetch_runs
 from workflows.converter import DATA_CONVERTER
-from workflows.doors import Doors, RefusedError
+from workflows.doors import RefusedError
+from workflows.recorded import facts_in, fetch_runs
 
 IDLE = ("sleep", "infinity")
 MIDWAY = ("biopsy-1", "lymphodepletion-2", "infusion-1", "treatment-check-infusion-3")
@@ -55,7 +61,7 @@ async def own_world(own_stack: Stack) -> AsyncIterator[World]:
     await pool.execute("TRUNCATE reservation, custody, unit")
     news = News()
     connection = await listen(own_stack.database_url, news.stir)
-    yield World(Doors(client, f"study-{uuid4().hex[:8]}"), pool, news)
+    yield World(PatientDoors(client, f"study-{uuid4().hex[:8]}", pool), pool, news)
     await connection.close()
     await pool.close()
 
@@ -158,7 +164,7 @@ async def test_an_answer_that_arrives_while_the_worker_dies_after_a_commit_is_no
     The next worker has to publish both, whatever order it now comes to: else the answered task stays in the worklist.
     """
     sign = tmp_path / "halted"
-    workers.start(sys.executable, "-m", "tests.workflows.halting_worker", "task_reminded", str(sign))
+    workers.start(sys.executable, "-m", "tests.workflows.halting_worker", "shown", "task_reminded", str(sign))
     case = await one(own_world, protocol)
     case.leave("antigen-panel")
     task = await case.reach("antigen-panel-1")
@@ -173,6 +179,39 @@ async def test_an_answer_that_arrives_while_the_worker_dies_after_a_commit_is_no
     await assert_nothing_lost_or_doubled(case)
 
 
+async def test_what_the_history_holds_is_shown_by_the_next_worker(
+    own_world: World, workers: Workers, protocol: LoadedProtocol, tmp_path: Path
+) -> None:
+    """
+    A check of the criteria is in the history, and the worker is killed before it is shown; nobody sends anything more.
+
+    The next worker finds out by itself, and the task of what comes next is on the worklist.
+    """
+    sign = tmp_path / "halted"
+    workers.start(sys.executable, "-m", "tests.workflows.halting_worker", "noted", "treatment_checked", str(sign))
+    case = await one(own_world, protocol)
+    task = await case.reach("treatment-check-lymphodepletion")
+    await case.send(task)
+    await eventually(lambda: _exists(sign), "the worker has halted before the commit")
+    await eventually(lambda: _is_on_record(case, "treatment_checked"), "the check is in the history")
+
+    workers.kill()
+    assert not await case.facts("treatment_checked")
+    workers.start()
+
+    await eventually(lambda: _is_shown(case, "treatment_checked"), "the check is shown")
+    await case.reach("infusion-1")
+    await assert_nothing_lost_or_doubled(case)
+
+
+async def _is_on_record(case: Case, kind: str) -> bool:
+    return any(fact.fact["kind"] == kind for fact in facts_in(await fetch_runs(*_of(case))))
+
+
+async def _is_shown(case: Case, kind: str) -> bool:
+    return bool(await case.facts(kind))
+
+
 async def test_a_unit_infused_as_its_window_closes_is_not_free_for_another(
     own_world: World, workers: Workers, protocol: LoadedProtocol, tmp_path: Path
 ) -> None:
@@ -182,7 +221,7 @@ async def test_a_unit_infused_as_its_window_closes_is_not_free_for_another(
     The answer that arrives meanwhile is refused, or counts as an infusion: but then the unit is not in the bank.
     """
     sign = tmp_path / "halted"
-    workers.start(sys.executable, "-m", "tests.workflows.halting_worker", "product_returned", str(sign))
+    workers.start(sys.executable, "-m", "tests.workflows.halting_worker", "shown", "product_returned", str(sign))
     case = await one(own_world, protocol)
     case.leave("infusion-3")
     task = await case.reach("infusion-3")
@@ -195,9 +234,9 @@ async def test_a_unit_infused_as_its_window_closes_is_not_free_for_another(
         await case.send(task)
 
     await eventually(lambda: _is_dealt_with(case, task["task_id"]), "the answer is on record, one way or the other")
+    await assert_nothing_lost_or_doubled(case)
     state = await case.state()
     assert await units_by_state(own_world, case.subject) == (0, len(state.infusions))
-    await assert_nothing_lost_or_doubled(case)
 
 
 async def _is_dealt_with(case: Case, task_id: str) -> bool:
@@ -205,6 +244,35 @@ async def _is_dealt_with(case: Case, task_id: str) -> bool:
     recorded = [fact.fact for fact in facts_in(await fetch_runs(*_of(case)))]
     answered = any(fact["kind"] == "task_answered" and fact["task_id"] == task_id for fact in recorded)
     return answered or any(fact["kind"] == "refused" for fact in recorded)
+
+
+async def test_who_is_asked_about_while_the_next_worker_begins_goes_on_as_the_history_says(
+    own_world: World, workers: Workers, protocol: LoadedProtocol
+) -> None:
+    """
+    People ask, and timers fire, while there is no worker: the next one meets questions before it has done anything.
+
+    To answer, it reads what has happened but for the task that waits; that must not become what it goes on from.
+    """
+    workers.start()
+    cases = await begin(own_world, without_stagger(protocol), *(somebody(number) for number in range(1, 4)))
+    for case in cases:
+        await case.reach("treatment-check-lymphodepletion")
+        await case.play(lambda seen: not seen.tasks and seen.next_at is not None, "nothing is left to do for today")
+
+    workers.kill()
+    asked = [asyncio.create_task(case.state()) for case in cases for _ in range(2)]
+    for case in cases:
+        await case.facts()
+        await fast_forward(own_world.doors.client, case.workflow_id, timedelta(days=4))
+    workers.start()
+    await asyncio.gather(*asked)
+
+    for case in cases:
+        await case.reach("infusion-1")
+        await assert_nothing_lost_or_doubled(case)
+        runs = await caught_up(own_world, case.workflow_id)
+        assert [done.difference for done in await replay_all(runs)] == [None]
 
 
 async def _exists(path: Path) -> bool:
@@ -239,24 +307,36 @@ class _FailingActivity(ActivityInboundInterceptor):
         return result
 
 
-@asynccontextmanager
-async def failing_worker(world: World, pool: Pool, *activities: str) -> AsyncIterator[FailAfter]:
-    """Run a worker in this process whose activities fail once for each request, after their commit."""
-    plan = FailAfter(set(activities))
-    async with make_worker(world.doors.client, pool, interceptors=[plan]):
-        yield plan
+class FailingLedger(Ledger):
+    """Fails once for each publication after it has written it, and counts."""
+
+    def __init__(self, pool: Pool) -> None:
+        """Nothing has failed yet."""
+        super().__init__(pool)
+        self.failed: Counter[str] = Counter()
+
+    async def write_new(self, publication: Publication) -> bool:
+        """See base class."""
+        follows = await super().write_new(publication)
+        said = repr(publication)
+        if not self.failed[said]:
+            self.failed[said] += 1
+            raise ConnectionError("the connection broke after the commit")
+        return follows
 
 
 async def test_activities_that_fail_after_their_commit_do_nothing_twice(
     own_world: World, protocol: LoadedProtocol
 ) -> None:
     """Every reservation and every publication is tried again after it has been done: units and notices stay single."""
-    async with failing_worker(own_world, own_world.pool, "reserve_units", "publish_facts") as plan:
+    plan, ledger = FailAfter({"reserve_units"}), FailingLedger(own_world.pool)
+    async with make_worker(own_world.doors.client, own_world.pool, interceptors=[plan], ledger=ledger):
         case = await one(own_world, protocol)
         await case.send(await case.reach("infusion-1"))
         await case.reach("treatment-check-infusion-2")
 
-        assert plan.failed.total() > 10
+        assert plan.failed.total() == 1
+        assert ledger.failed.total() > 10
         await assert_nothing_lost_or_doubled(case)
         state = await case.state()
         assert len(state.units) == 2

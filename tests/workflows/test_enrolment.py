@@ -10,8 +10,8 @@ from schemas.commands import Accepted, EndReason
 from schemas.problem import ProblemType
 from simulation.site import World
 from tests.workflows.stories import Case, begin, one, refused, somebody
-from workflows.audit import facts_in, fetch_runs
 from workflows.doors import RefusedError
+from workflows.recorded import facts_in, fetch_runs
 
 
 async def refused_by_the_study(world: World) -> list[str]:

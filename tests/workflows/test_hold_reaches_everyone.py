@@ -25,8 +25,8 @@ from simulation.people import VirtualParticipant
 from simulation.site import World
 from simulation.trial import fill_bank, start_study
 from tests.workflows.stories import Case, Row, envelope, eventually, lift, with_changes
-from workflows.audit import FoundFact, facts_in, fetch_runs
 from workflows.doors import RefusedError
+from workflows.recorded import FoundFact, facts_in, fetch_runs
 
 PARTICIPANTS = 200
 BEFORE_INFUSION = 24

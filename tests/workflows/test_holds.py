@@ -31,7 +31,7 @@ from tests.workflows.stories import (
     units_by_state,
     with_changes,
 )
-from workflows.audit import facts_in, fetch_runs
+from workflows.recorded import facts_in, fetch_runs
 
 
 async def is_held(case: Case, *, held: bool = True) -> None:

@@ -31,8 +31,8 @@ from tests.workflows.stories import (
     with_cohorts_of_one,
 )
 from tests.workflows.test_zz_replay import replay_all
-from workflows.audit import facts_in
 from workflows.doors import RefusedError
+from workflows.recorded import facts_in
 
 
 @asynccontextmanager

@@ -37,8 +37,8 @@ from tests.workflows.stories import (
     somebody,
 )
 from worker import make_worker
-from workflows.audit import facts_in
 from workflows.converter import DATA_CONVERTER
+from workflows.recorded import facts_in
 
 EVENTS_OF_A_RUN = 25
 """So many the server lets a run have before it asks for the next one; its own default is 4096."""

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from activities.ledger import EarlierFactsMissingError, LedgerActivities
+from activities.ledger import EarlierFactsMissingError, Ledger
+from activities.publishing_before import PublishingActivities
 from activities.worklist import facts_of, look, open_tasks
 from protocols.loader import LoadedProtocol
 from schemas.base import Role
@@ -106,7 +107,7 @@ async def test_publishing_the_same_facts_again_changes_nothing(world: World, pro
     case.unanswered.clear()
     await case.reach("treatment-check-infusion-2")
     publication, before = await publication_of(case), await read_model(world)
-    ledger = LedgerActivities(world.pool)
+    ledger = PublishingActivities(Ledger(world.pool))
 
     first = await ledger.publish_facts(publication)
     second = await ledger.publish_facts(publication)
@@ -125,7 +126,7 @@ async def test_facts_do_not_overtake_those_before_them(world: World, protocol: L
     late = early.model_copy(update={"facts": whole.facts[cut:5], "first_sequence": cut + 1})
     nothing = late.model_copy(update={"facts": (), "first_sequence": 6, "next_at": whole.at})
     await world.pool.execute("DELETE FROM task WHERE workflow_id = $1", case.workflow_id)
-    ledger = LedgerActivities(world.pool)
+    ledger = PublishingActivities(Ledger(world.pool))
 
     for overtaking in (late, nothing):
         with pytest.raises(EarlierFactsMissingError, match=f"fact {overtaking.first_sequence - 1} of "):

@@ -3,18 +3,21 @@
 import asyncio
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Replayer
 
 from schemas import names
 from worker import WORKFLOWS
-from workflows.audit import Replay, facts_in, fetch_runs, read_document, replay
+from workflows.audit import Replay, read_document, replay
 from workflows.converter import DATA_CONVERTER
+from workflows.recorded import facts_in, fetch_runs
 from workflows.runner import workflow_runner
 
 FILES = sorted((Path(__file__).parents[1] / "histories").glob("*.json.gz"))
@@ -61,7 +64,7 @@ def test_there_are_recorded_histories_of_every_kind() -> None:
 
 
 def swapped(history: WorkflowHistory) -> WorkflowHistory:
-    """Return the history as if its first two published batches of facts had been published the other way round."""
+    """Return the history of revision 1 as if its first two batches of facts had been published the other way round."""
     events = list(history.events)
     marker = EventType.EVENT_TYPE_MARKER_RECORDED
     first, second, *_ = [index for index, event in enumerate(events) if event.event_type == marker]
@@ -94,23 +97,39 @@ async def test_a_history_with_other_commands_does_not_replay(change: object) -> 
     assert done.difference is not None
 
 
-def otherwise_decided(history: WorkflowHistory) -> WorkflowHistory:
-    """Return the history with one published fact changed by hand."""
+def payloads_with_facts(event: HistoryEvent) -> Iterator[Payload]:
+    """Return the payloads of an event that may name facts: of a marker, a memo, or the answer to an update."""
+    for payloads in event.marker_recorded_event_attributes.details.values():
+        yield from payloads.payloads
+    yield from event.workflow_properties_modified_event_attributes.upserted_memo.fields.values()
+    yield from event.workflow_execution_update_completed_event_attributes.outcome.success.payloads
+
+
+def rewritten(history: WorkflowHistory, old: bytes, new: bytes) -> WorkflowHistory:
+    """Return the history with what facts say changed by hand."""
     for event in history.events:
-        for payloads in event.marker_recorded_event_attributes.details.values():
-            for payload in payloads.payloads:
-                payload.data = payload.data.replace(b'"disposition":"completed"', b'"disposition":"withdrawn"')
+        for payload in payloads_with_facts(event):
+            payload.data = payload.data.replace(old, new)
     return history
 
 
-async def test_a_history_with_a_changed_fact_is_told_apart() -> None:
-    """The commands are the same, but a fact was altered by hand: replay comes to another one and says which."""
-    file = next(file for file in FILES if "single-completed" in file.name)
+@pytest.mark.parametrize("version", ["v1", "v4", "v5"])
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        (b'"disposition":"completed"', b'"disposition":"withdrawn"', "disposition"),
+        (b'"status":"no_dlt"', b'"status":"dlt"', "status"),
+        (b'"who":"coordinator-01"', b'"who":"coordinator-02"', "who"),
+    ],
+)
+async def test_a_history_with_a_changed_fact_is_told_apart(version: str, old: bytes, new: bytes, field: str) -> None:
+    """The commands are the same, but facts were altered by hand: replay comes to others, and says what differs."""
+    file = next(file for file in FILES if file.name == f"{version}-late-imaging.json.gz")
 
-    (done,) = await replay_all([otherwise_decided(run) for run in read(file)])
+    (done,) = await replay_all([rewritten(run, old, new) for run in read(file)])
 
     assert done.difference is not None
-    assert "disposition" in done.difference
+    assert field in done.difference
 
 
 async def test_everything_that_ran_in_this_session_replays(client: Client, trial_worker: None, tmp_path: Path) -> None:
