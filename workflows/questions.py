@@ -11,27 +11,28 @@ QUESTION = "legacy_query"
 
 
 class Reading:
-    """Which runs a worker has read from their history, and taken further than any workflow task has gone."""
+    """Which runs a worker has read from their history, and perhaps taken further than any workflow task has gone."""
 
     def __init__(self) -> None:
         """No run has been read yet."""
-        self._replayed: dict[str, int] = {}
-        self._ahead: set[str] = set()
+        self._replayed: set[str] = set()
+        self._unsure: dict[str, int] = {}
         self._asked: set[str] = set()
 
     def begins(self, activation: WorkflowActivation) -> None:
         """Take note of an activation."""
-        run, jobs = activation.run_id, activation.jobs
+        run, jobs, time = activation.run_id, activation.jobs, activation.timestamp.ToNanoseconds()
         if any(job.HasField("remove_from_cache") for job in jobs):
             self._forget(run)
         elif any(job.HasField("query_workflow") and job.query_workflow.query_id == QUESTION for job in jobs):
-            if run in self._ahead:
+            if run in self._unsure:
                 self._asked.add(run)
         elif activation.is_replaying:
-            self._replayed[run] = activation.timestamp.ToNanoseconds()
-        elif self._replayed.get(run) == activation.timestamp.ToNanoseconds():
-            # A workflow task has a time of its own. What comes with the time of the one before has no task yet.
-            self._ahead.add(run)
+            self._replayed.add(run)
+        elif run in self._replayed or self._unsure.get(run) == time:
+            # What comes right after a replay may belong to a task of this worker, or to the end of what was read.
+            self._replayed.discard(run)
+            self._unsure[run] = time
         else:
             self._forget(run)
 
@@ -42,8 +43,8 @@ class Reading:
         return is_over
 
     def _forget(self, run: str) -> None:
-        self._replayed.pop(run, None)
-        self._ahead.discard(run)
+        self._replayed.discard(run)
+        self._unsure.pop(run, None)
         self._asked.discard(run)
 
 
@@ -52,9 +53,9 @@ def read_anew_after_questions() -> None:
     """
     Have the SDK's workers forget a run that they have read from its history for a question alone.
 
-    The SDK's core hands over what stands at the end of that history, too, though no workflow task has begun for it: at
-    the time of the task before. And it keeps the workflow. With the task that follows it would go on from a state to
-    which its history does not lead.
+    The SDK's core hands over what stands at the end of that history, too, though no workflow task has begun for it, or
+    one that will time out: at the time of that one, or of the task before. And it keeps the workflow. With the task
+    that follows it would go on from a state to which its history does not lead.
     """
     poll, complete = Worker.poll_workflow_activation, Worker.complete_workflow_activation
     readings: dict[int, Reading] = {}
