@@ -257,6 +257,7 @@ async def test_who_is_asked_about_while_the_next_worker_begins_goes_on_as_the_hi
     workers.start()
     cases = await begin(own_world, without_stagger(protocol), *(somebody(number) for number in range(1, 4)))
     for case in cases:
+        case.worker_may_die = True
         await case.reach("treatment-check-lymphodepletion")
         await case.play(lambda seen: not seen.tasks and seen.next_at is not None, "nothing is left to do for today")
 
