@@ -611,7 +611,7 @@ async def audit_export(
 
 @command(audit_app, "rebuild")
 def audit_rebuild(call: Call) -> None:
-    """Make the worklist and the facts in the database say what the histories say; what is right is left alone."""
+    """Write the worklist and the facts in the database anew, as the histories say; nobody is notified again."""
     import asyncio
 
     from activities.ledger import Ledger

@@ -1,6 +1,6 @@
 """What a participant's workflow asks of its arm."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from temporalio import activity
 
@@ -8,7 +8,6 @@ from decisions.arm import apply_arm, open_arm
 from decisions.escalation import lowest_toxic_level
 from schemas import facts as f
 from schemas import names
-from schemas.base import Frozen
 from schemas.messages import ArmStart, Publication, ToxicityQuestion, ToxicLevel
 
 
@@ -17,12 +16,6 @@ class PresentRun(Protocol):
 
     async def present_run(self, workflow_id: str) -> tuple[Any, list[Publication]]:
         """Return what a workflow's present run was given, and what it has on record since."""
-
-
-class _Recorded(Frozen):
-    """The facts of an arm, as pydantic reads them."""
-
-    facts: tuple[f.ArmFact, ...]
 
 
 class ArmActivities:
@@ -41,8 +34,8 @@ class ArmActivities:
     async def lowest_toxic_level(self, question: ToxicityQuestion) -> ToxicLevel:
         """Find the lowest dose level that the arm has found toxic so far, by the fold that the arm itself uses."""
         given, published = await self._record.present_run(names.arm_id(question.study, question.arm.id))
-        told = [fact.model_dump(mode="json") for publication in published for fact in publication.facts]
-        facts, state = list(_Recorded.model_validate({"facts": told}).facts), ArmStart.model_validate(given).state
+        facts = cast("list[f.ArmFact]", [fact for publication in published for fact in publication.facts])
+        state = ArmStart.model_validate(given).state
         if state is None:
             opened = facts.pop(0) if facts else None
             if not isinstance(opened, f.ArmOpened):
