@@ -9,19 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from starter_committee import arm_app
-from starter_committee_output import show_study
-from starter_connection import (
-    connected,
-    database,
-    doors_of,
-    runs_of,
-    say_accepted,
-    site_in,
-    states_of,
-    workflow_id_of,
-)
-from starter_input import (
+from cli.committee import arm_app
+from cli.committee_output import show_study
+from cli.connection import connected, database, doors_of, runs_of, say_accepted, site_in, states_of, workflow_id_of
+from cli.input import (
     AnswerForm,
     Call,
     DataOption,
@@ -38,7 +29,7 @@ from starter_input import (
     signature,
     wait_for,
 )
-from starter_output import (
+from cli.output import (
     Exit,
     FailureError,
     Trouble,
@@ -57,15 +48,15 @@ from starter_output import (
     show_worklist,
     table,
 )
-from starter_safety import event_app, safety_app
-from starter_safety_output import show_response
+from cli.safety import event_app, safety_app
+from cli.safety_output import show_response
 
 if TYPE_CHECKING:
     from temporalio.client import WorkflowHistory
 
     from protocols.loader import LoadedProtocol
-    from schemas.commands import Accepted
-    from schemas.states import ParticipantState
+    from schemas.commands.commands import Accepted
+    from schemas.state.participant import ParticipantState
 
 # Imports of Temporal, pydantic and our own rooms stand inside functions: they take a second, and `trial --help` and
 # shell completion must answer at once.
@@ -179,7 +170,7 @@ async def study_start(
     call: Call, protocol: Annotated[Path, typer.Option("--protocol", help="The protocol's YAML file.")]
 ) -> None:
     """Start the study under a protocol; its id can be used once, for ever."""
-    from schemas.commands import StartStudy
+    from schemas.commands.commands import StartStudy
 
     loaded = _sound_protocol(protocol)
     values = {"envelope": call.envelope(), "study": call.study_id, "protocol": loaded.protocol}
@@ -195,7 +186,7 @@ async def study_start(
 @command(study_app, "status")
 async def study_status(call: Call) -> None:
     """Show the study: protocol, arms, participants, holds with why and hash, delegations."""
-    from decisions.holds import hold_sha256
+    from decisions.stopping.holds import hold_sha256
 
     state = await (await doors_of(call)).study_state()
     if call.as_json:
@@ -210,7 +201,7 @@ HeldArm = Annotated[str | None, typer.Option("--arm", help="Only this arm; else 
 @command(study_app, "hold", writes=True)
 async def study_hold(call: Call, arm: HeldArm = None) -> None:
     """Hold the study or an arm: no infusion starts until the hold is lifted."""
-    from schemas.commands import Hold
+    from schemas.commands.commands import Hold
 
     hold = checked(Hold, {"envelope": call.envelope(needs_reason=True), "arm": arm})
     say_accepted(call, await (await doors_of(call)).hold(hold))
@@ -227,7 +218,7 @@ async def study_lift(
     ] = None,
 ) -> None:
     """Lift a hold on the study or on an arm; where the protocol asks for signatures, with --sign --hold-sha256 HASH."""
-    from schemas.commands import LiftHold
+    from schemas.commands.commands import LiftHold
 
     signed = signature(
         sign=sign,
@@ -248,7 +239,7 @@ async def study_delegate(
     revoke: Annotated[bool, typer.Option("--revoke", help="Take it back.")] = False,
 ) -> None:
     """Delegate a role to a person, or take it back: only who is delegated may sign; --role is the role you act in."""
-    from schemas.commands import ChangeDelegation
+    from schemas.commands.commands import ChangeDelegation
 
     values = {"person": to_person, "role": to_role, "delegated": not revoke}
     change = checked(ChangeDelegation, {"envelope": call.envelope(needs_reason=True), **values})
@@ -269,7 +260,7 @@ def protocol_check(call: Call, file: Annotated[Path, typer.Argument(help="The pr
 
 def _sound_protocol(file: Path) -> "LoadedProtocol":
     """Load a protocol, and refuse it too when the design of its expansion does not keep what it promises."""
-    from decisions.simon import check_design
+    from decisions.phase_two.simon import check_design
     from protocols.loader import load_protocol
 
     loaded = load_protocol(file)
@@ -316,7 +307,7 @@ def protocol_show(
 async def bank_load(call: Call, file: Annotated[Path, typer.Argument(help="The bank's CSV file.")]) -> Exit:
     """Load units: good rows load, bad rows are listed (exit code 3 when any was rejected)."""
     from activities.bank_file import load_units
-    from schemas.commands import Envelope
+    from schemas.commands.commands import Envelope
 
     # Custody names a person, not a role; the envelope checks both, so a role that is not given is operations'.
     signed = Call(person=call.person, role=call.role or "operations", reason=call.reason, at=call.at)
@@ -357,7 +348,7 @@ async def participant_enroll(
     age: Annotated[int, typer.Option(help="Age in years at consent.")],
 ) -> None:
     """Enrol a participant who has signed the informed consent."""
-    from schemas.commands import Enroll
+    from schemas.commands.commands import Enroll
 
     values = {
         "subject": subject,
@@ -381,7 +372,7 @@ async def participant_status(call: Call, subject: Subject) -> None:
 @command(participant_app, "response")
 async def participant_response(call: Call, subject: Subject) -> None:
     """Show a participant's tumour assessments, responses by RECIST 1.1, the best one and its duration, deviations."""
-    from decisions.imaging import imaging_overview
+    from decisions.response.imaging import imaging_overview
 
     doors = await doors_of(call)
     state, protocol = await doors.participant_state(subject), await doors.protocol()
@@ -426,7 +417,7 @@ async def withdraw(
     on: Annotated[str, typer.Option("--on", help="The day it happened, YYYY-MM-DD.")],
 ) -> None:
     """End a participation early; open tasks close, and unused units return to the bank."""
-    from schemas.commands import EndParticipation
+    from schemas.commands.commands import EndParticipation
 
     envelope = call.envelope(site=site_in(subject), needs_reason=True)
     end = checked(EndParticipation, {"envelope": envelope, "reason": kind, "occurred_on": on})
@@ -478,7 +469,7 @@ def task_complete(
     ] = None,
 ) -> None:
     """Answer a task: from a file, from --set field=value, or from prompts on a terminal."""
-    from schemas.commands import AnswerTask
+    from schemas.commands.commands import AnswerTask
 
     task = wait_for(_find_task(call, task_id))
     if task["kind"] == "committee_decision":
@@ -562,7 +553,7 @@ def _decide_instead(task: dict[str, Any]) -> str:
 
 
 async def _show_facts(call: Call, where: str, kind: str | None = None) -> None:
-    from workflows.recorded import facts_in
+    from history.reading import facts_in
 
     facts = [found for found in facts_in(await runs_of(call, where)) if kind in (None, found.fact["kind"])]
     if call.as_json:
@@ -586,7 +577,7 @@ async def audit_export(
     form: Annotated[str | None, typer.Option("--format", help="table or json (for --json and *.json files).")] = None,
 ) -> None:
     """Export a history: every event and fact as a table, or Temporal's JSON that `trial audit replay` reads."""
-    from workflows.audit import to_document
+    from history.replay import to_document
 
     is_json = call.as_json or (out is not None and out.suffix == ".json")
     form = form or ("json" if is_json else "table")
@@ -616,7 +607,7 @@ def audit_rebuild(call: Call) -> None:
 
     from activities.ledger import Ledger
     from activities.projection import Projection
-    from workflows.recorded import Record
+    from history.reading import Record
 
     async def rebuild() -> int:
         followed = 0
@@ -648,9 +639,9 @@ def audit_replay(
     """Run histories through today's code: same commands and same facts, or what differs first (exit code 5)."""
     import asyncio
 
+    from client.converter import DATA_CONVERTER
+    from history.replay import Replay, replay
     from worker import WORKFLOWS
-    from workflows.audit import Replay, replay
-    from workflows.converter import DATA_CONVERTER
     from workflows.runner import workflow_runner
 
     files = {source: _read_history(Path(source)) for source in sources if Path(source).is_file()}
@@ -672,7 +663,7 @@ def audit_replay(
 
 
 def _read_history(file: Path) -> "list[WorkflowHistory]":
-    from workflows.audit import HistoryFormatError, read_document
+    from history.replay import HistoryFormatError, read_document
 
     try:
         return read_document(read_text(file))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from activities.publishing_before import PublishingActivities
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
@@ -22,13 +23,12 @@ from activities.ledger import Ledger
 from activities.notifications import Channel, ConsoleChannel, EmailChannel, deliver_forever
 from activities.projection import Projection
 from activities.protocols import ProtocolActivities
-from activities.publishing_before import PublishingActivities
 from deploy.migrate import migrate
+from history.reading import Record
 from schemas.names import TASK_QUEUE
 from workflows.arm import ArmWorkflow
 from workflows.feed import Feed
 from workflows.participant import ParticipantWorkflow
-from workflows.recorded import Record
 from workflows.runner import workflow_runner
 from workflows.study import StudyWorkflow
 
@@ -120,8 +120,8 @@ def configure_logs() -> None:
 
 async def run() -> None:
     """Run until SIGTERM or Ctrl-C; what is under way finishes first."""
+    from client.converter import DATA_CONVERTER  # noqa: PLC0415
     from deploy.settings import connect, load_settings  # noqa: PLC0415 - the worker library must import without it
-    from workflows.converter import DATA_CONVERTER  # noqa: PLC0415
 
     configure_logs()
     log = structlog.get_logger()

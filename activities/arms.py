@@ -4,8 +4,8 @@ from typing import Any, Protocol, cast
 
 from temporalio import activity
 
-from decisions.arm import apply_arm, open_arm
-from decisions.escalation import lowest_toxic_level
+from decisions.dose.escalation import lowest_toxic_level
+from decisions.state.arm import apply_arm, open_arm
 from schemas import facts as f
 from schemas import names
 from schemas.messages import ArmStart, Publication, ToxicityQuestion, ToxicLevel

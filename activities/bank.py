@@ -6,10 +6,10 @@ import asyncpg
 from temporalio import activity
 
 from activities.database import Pool
-from decisions.matching import count_fitting, match_units
+from decisions.product.matching import count_fitting, match_units
 from schemas import names
-from schemas.bank import FittingUnits, Unit, UnitMatch, UnitRequest
 from schemas.messages import ReserveUnits, ReturnUnits
+from schemas.product.bank import FittingUnits, Unit, UnitMatch, UnitRequest
 
 # Units of other targets are left out here only to lock fewer rows; the rule itself is `match_units`.
 FREE_UNITS = """

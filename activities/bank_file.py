@@ -12,7 +12,7 @@ from io import StringIO
 from pydantic import ValidationError
 
 from activities.database import Connection, Pool
-from schemas.bank import LoadResult, RejectedRow, Unit
+from schemas.product.bank import LoadResult, RejectedRow, Unit
 
 COLUMNS = ("unit_id", "lot", "donor", "antigens", "million_cells", "quality", "expires_on")
 

@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 from schemas.base import Frozen
 from schemas.canonical import json_sha256
 from schemas.protocol import Arm, LaboratoryRule, Protocol, ProtocolReference
-from schemas.task import TaskKind
+from schemas.schedule.task import TaskKind
 
 SOURCE_TAGS = ("record:", "source:", "assumption:")
 ABSENT = "missing"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from schemas.base import Frozen
 from schemas.protocol import Protocol, Visit
-from schemas.task import TaskKind
+from schemas.schedule.task import TaskKind
 
 
 class ScheduleRow(Frozen):

@@ -5,16 +5,18 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from schemas.bank import UnitRequest
 from schemas.base import Frozen, Role, StudyId
-from schemas.commands import DecisionAction, Enroll
-from schemas.expansion import ExpansionDecision, ExpansionVerdict, ResponseOutcome, SimonDesign
+from schemas.commands.commands import DecisionAction, Enroll
+from schemas.dlt.outcome import Disposition, DltStatus
 from schemas.facts import AnyFact
-from schemas.outcome import Disposition, DltStatus
+from schemas.phase_two.expansion import ExpansionDecision, ExpansionVerdict, ResponseOutcome, SimonDesign
+from schemas.product.bank import UnitRequest
 from schemas.protocol import Arm, DltRules, Escalation, Protocol, ProtocolReference, SignatureRules, TaskTimes
-from schemas.states import ArmState, ParticipantState, Slot, StudyState, Target
-from schemas.stopping import StoppingFinding, StoppingRules
-from schemas.summary import SafetySummary
+from schemas.safety.summary import SafetySummary
+from schemas.state.arm import ArmState
+from schemas.state.participant import ParticipantState, Slot, Target
+from schemas.state.study import StudyState
+from schemas.stopping.rules import StoppingFinding, StoppingRules
 
 PARTICIPANT_REVISION = 5
 """
@@ -35,7 +37,7 @@ class ScheduleMarks(Frozen):
     recheck_at: AwareDatetime | None = Field(default=None, description="When failed treatment criteria are due again.")
     ending: Disposition | None = Field(default=None, description="The final state that the participant is led to.")
     ending_reason: str = ""
-    response_told: ResponseOutcome | None = Field(default=None, description="The response that the arm knows of.")
+    response_reported: ResponseOutcome | None = Field(default=None, description="The response that the arm knows of.")
 
 
 class ParticipantStart(Frozen):

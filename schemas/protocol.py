@@ -7,12 +7,12 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from schemas.base import ArmId, Frozen, Role
-from schemas.expansion import SimonDesign
-from schemas.panel import Antigen, SampleType
-from schemas.safety import DltDefinition, ReportingClocks
-from schemas.stopping import StoppingRules, StoppingScope
-from schemas.support import CytokineRules, RetreatmentRules
-from schemas.tumour import RecistRules
+from schemas.phase_two.expansion import SimonDesign
+from schemas.response.tumour import RecistRules
+from schemas.safety.reports import DltDefinition, ReportingClocks
+from schemas.screening.panel import Antigen, SampleType
+from schemas.stopping.rules import StoppingRules, StoppingScope
+from schemas.treatment.support import CytokineRules, RetreatmentRules
 
 Days = Annotated[int, Field(ge=1, le=3650)]
 

@@ -5,12 +5,12 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, assert_never
 
-from schemas import answers as a
-from schemas.eligibility import CnsDisease, EligibilityForm, Laboratory, PriorTreatment
-from schemas.panel import Antigen, AntigenResult, SampleResult, SampleType
+from schemas.commands import answers as a
 from schemas.protocol import LaboratoryRule, Protocol, VisitKind
-from schemas.task import TaskKind
-from schemas.tumour import BaselineAssessment, Method, Organ, TargetLesion, TargetMeasurement, TumourAssessment
+from schemas.response.tumour import BaselineAssessment, Method, Organ, TargetLesion, TargetMeasurement, TumourAssessment
+from schemas.schedule.task import TaskKind
+from schemas.screening.eligibility import CnsDisease, EligibilityForm, Laboratory, PriorTreatment
+from schemas.screening.panel import Antigen, AntigenResult, SampleResult, SampleType
 from simulation.people import VirtualParticipant
 
 RESPONSES = ("SD", "PR", "SD", "SD", "NE")

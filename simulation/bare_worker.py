@@ -7,9 +7,9 @@ from pathlib import Path
 
 from temporalio.worker import Worker
 
+from client.converter import DATA_CONVERTER
 from deploy.settings import connect, load_settings
 from simulation.bare import BARE_QUEUE, BareWorkflow
-from workflows.converter import DATA_CONVERTER
 from workflows.runner import workflow_runner
 
 

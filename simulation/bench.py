@@ -28,21 +28,21 @@ from temporalio.worker import Replayer
 from activities.bank_file import load_units
 from activities.database import Pool, open_pool
 from activities.worklist import listen
+from client.converter import DATA_CONVERTER
+from client.trial_client import Doors
 from deploy.migrate import migrate
 from deploy.settings import connect, load_settings
 from deploy.stack import down, read_stack, up
 from protocols.loader import LoadedProtocol, default_protocol_path, load_protocol
 from schemas import names
 from schemas.protocol import Arm, ArmKind
-from schemas.states import ParticipantState
+from schemas.state.participant import ParticipantState
 from simulation.bare import BARE_QUEUE, BareWorkflow, Poke, Script, script_of
 from simulation.clock import fast_forward
 from simulation.people import VirtualParticipant
 from simulation.progress import ADDRESS, Progress, follow
 from simulation.site import News, VirtualSite, World
 from simulation.trial import bank_csv, start_study
-from workflows.converter import DATA_CONVERTER
-from workflows.doors import Doors
 from workflows.participant import ParticipantWorkflow
 from workflows.runner import workflow_runner
 

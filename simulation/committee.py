@@ -3,14 +3,14 @@
 import asyncio
 from datetime import UTC, datetime
 
+from client.trial_client import RefusedError
 from schemas import names
 from schemas.base import Role
-from schemas.commands import Decide, Envelope, LiftHold, Signature
-from schemas.packet import PacketWithHash
+from schemas.commands.commands import Decide, Envelope, LiftHold, Signature
+from schemas.dose.packet import PacketWithHash
 from schemas.problem import ProblemType
-from schemas.states import ArmState, ArmStatus
+from schemas.state.arm import ArmState, ArmStatus
 from simulation.site import LOOK_AGAIN_SECONDS, PEOPLE, World
-from workflows.doors import RefusedError
 
 APPROVAL = "approval"
 """What the committee's signature means, in the protocol's word."""

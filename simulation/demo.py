@@ -21,19 +21,20 @@ from rich.table import Table
 
 from activities.database import open_pool
 from activities.worklist import listen
+from client.converter import DATA_CONVERTER
+from client.trial_client import Doors
 from deploy.migrate import migrate
 from deploy.settings import connect, load_settings
 from deploy.stack import down, up
+from history.reading import facts_in, fetch_runs
 from protocols.loader import LoadedProtocol, default_protocol_path, load_protocol
 from schemas import names
 from schemas.protocol import Protocol
-from schemas.states import ArmState, ParticipantState
+from schemas.state.arm import ArmState
+from schemas.state.participant import ParticipantState
 from simulation.people import VirtualParticipant, draw_population
 from simulation.site import News, World
 from simulation.trial import fill_bank, run_phase_one, start_study
-from workflows.converter import DATA_CONVERTER
-from workflows.doors import Doors
-from workflows.recorded import facts_in, fetch_runs
 
 STUDY = "car-nk-01"
 SITES = ("CN01", "CN02", "CN03")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from schemas.base import Frozen
-from schemas.panel import Antigen
+from schemas.screening.panel import Antigen
 
 
 class VirtualParticipant(Frozen):

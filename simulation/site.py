@@ -13,10 +13,10 @@ from typing import Any
 
 from activities.database import Pool
 from activities.worklist import look
+from client.trial_client import Doors, RefusedError, UnknownError
 from schemas import names
-from schemas.adverse_events import Causality, EventCategory, Seriousness, StudyPart
 from schemas.base import Role, site_of
-from schemas.commands import (
+from schemas.commands.commands import (
     AdverseEvent,
     AnswerTask,
     EndParticipation,
@@ -27,12 +27,12 @@ from schemas.commands import (
 )
 from schemas.problem import ProblemType
 from schemas.protocol import Protocol
-from schemas.states import ParticipantState
-from schemas.toxicity import IcansObservation
+from schemas.safety.adverse_events import Causality, EventCategory, Seriousness, StudyPart
+from schemas.safety.toxicity import IcansObservation
+from schemas.state.participant import ParticipantState
 from simulation.answers import answer_for
 from simulation.clock import Clocks
 from simulation.people import VirtualParticipant
-from workflows.doors import Doors, RefusedError, UnknownError
 
 PEOPLE = {
     Role.COORDINATOR: "coordinator-01",

@@ -8,9 +8,10 @@ from activities.bank_file import load_units
 from activities.database import Pool
 from protocols.loader import LoadedProtocol
 from schemas.base import Role
-from schemas.commands import ChangeDelegation, Envelope, StartStudy
-from schemas.panel import Antigen
-from schemas.states import ArmState, ParticipantState, SlotState
+from schemas.commands.commands import ChangeDelegation, Envelope, StartStudy
+from schemas.screening.panel import Antigen
+from schemas.state.arm import ArmState, SlotState
+from schemas.state.participant import ParticipantState
 from simulation.committee import decide_all
 from simulation.people import VirtualParticipant
 from simulation.site import PEOPLE, Toxicity, VirtualSite, World

@@ -13,15 +13,15 @@ from temporalio.client import Client
 from activities.database import Pool, open_pool
 from activities.projection import Projection
 from activities.worklist import listen
+from client.converter import DATA_CONVERTER
 from deploy.migrate import migrate
 from deploy.settings import connect, load_settings
 from deploy.stack import Stack, down, up
 from protocols.loader import LoadedProtocol, default_protocol_path, load_protocol
 from simulation.site import News, World
-from tests.trial_command import nowhere, participant, study, trial  # noqa: F401 - fixtures of several test modules
+from tests.cli.trial_command import nowhere, participant, study, trial  # noqa: F401 - fixtures of several test modules
 from tests.workflows.shown import PatientDoors
 from worker import make_worker
-from workflows.converter import DATA_CONVERTER
 
 # The tests' worker runs in their own process; the stack's own is a process that does nothing.
 IDLE_WORKER = ("sleep", "infinity")

@@ -5,22 +5,20 @@ from datetime import datetime
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from decisions import answers as checks
-    from decisions import arm as folds
-    from decisions.arm_expansion import subjects_with_place
-    from decisions.escalation import (
-        closes_arm,
-        next_subject,
-    )
-    from decisions.tasks import next_deadline, passed_deadlines
+    from decisions.commands import checks as checks
+    from decisions.dose.escalation import closes_arm, next_subject
+    from decisions.phase_two.places import subjects_with_place
+    from decisions.schedule.tasks import next_deadline, passed_deadlines
+    from decisions.state import arm as folds
     from schemas import facts as f
     from schemas import messages as m
     from schemas import names
     from schemas.base import Role
-    from schemas.commands import Accepted, Decide, DecisionAction
-    from schemas.packet import PacketWithHash
-    from schemas.states import ArmState, ArmStatus, Slot
-    from schemas.task import TaskEnd
+    from schemas.commands.commands import Accepted, Decide, DecisionAction
+    from schemas.dose.packet import PacketWithHash
+    from schemas.schedule.task import TaskEnd
+    from schemas.state.arm import ArmState, ArmStatus
+    from schemas.state.participant import Slot
     from workflows.arm_expansion import ArmExpansion, left_hold
     from workflows.arm_stopping import ArmStopping
     from workflows.committee import Committee

@@ -1,12 +1,13 @@
 """An arm's Phase 2: places at the RP2D for each target, by Simon's two stages, until every target is decided."""
 
-from decisions import arm_expansion as rules
+from decisions.phase_two import places as rules
 from schemas import facts as f
 from schemas import messages as m
 from schemas import names
-from schemas.commands import DecisionAction
-from schemas.expansion import ExpansionAction, ExpansionDecision, ExpansionVerdict
-from schemas.states import ArmState, ArmStatus, Target
+from schemas.commands.commands import DecisionAction
+from schemas.phase_two.expansion import ExpansionAction, ExpansionDecision, ExpansionVerdict
+from schemas.state.arm import ArmState, ArmStatus
+from schemas.state.participant import Target
 from workflows.journal import Journal, system
 from workflows.outbound import News
 
@@ -61,7 +62,7 @@ class ArmExpansion:
         if not rules.has_place(self._state, report.subject):
             return
         self._journal.record(
-            f.ResponseTold(
+            f.ResponseReceived(
                 subject=report.subject,
                 target=report.target,
                 outcome=report.outcome,

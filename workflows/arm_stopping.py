@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable
 
-from decisions.safety_records import arm_findings
+from decisions.safety.records import arm_findings
 from schemas import facts as f
 from schemas import messages as m
 from schemas import names
-from schemas.states import ArmState
-from schemas.stopping import StoppingFinding
+from schemas.state.arm import ArmState
+from schemas.stopping.rules import StoppingFinding
 from workflows.journal import Journal, system
 from workflows.outbound import News
 

@@ -1,20 +1,20 @@
 """What an arm has to do with its safety review committee: the packet, signatures, and reviews of earlier decisions."""
 
-from decisions.escalation import check_decision, decision_due, lowest_toxic_level, recommend, resulting_level
-from decisions.holds import freed_by_review, review_hold
-from decisions.packet import build_packet, packet_sha256
-from decisions.reopening import check_review, recommend_review, reopened, review_level
-from decisions.signatures import open_candidate, unknown_meaning, unsigned
-from decisions.tasks import plan_task
+from decisions.commands.signatures import open_candidate, unknown_meaning, unsigned
+from decisions.dose.escalation import check_decision, decision_due, lowest_toxic_level, recommend, resulting_level
+from decisions.dose.packet import build_packet, packet_sha256
+from decisions.dose.reopening import check_review, recommend_review, reopened, review_level
+from decisions.schedule.tasks import plan_task
+from decisions.stopping.holds import freed_by_review, review_hold
 from schemas import facts as f
 from schemas import messages as m
 from schemas import names
-from schemas.commands import Decide, DecisionAction, Envelope, Signature
-from schemas.packet import PacketContext, PacketWithHash
+from schemas.commands.commands import Decide, DecisionAction, Envelope, Signature
+from schemas.dose.packet import PacketContext, PacketWithHash
 from schemas.problem import Problem
-from schemas.states import ArmState, ArmStatus, Recommendation
-from schemas.summary import SafetySummary
-from schemas.task import TaskEnd, TaskKind
+from schemas.safety.summary import SafetySummary
+from schemas.schedule.task import TaskEnd, TaskKind
+from schemas.state.arm import ArmState, ArmStatus, Recommendation
 from workflows.journal import Journal, person, system
 from workflows.moments import now
 from workflows.outbound import News
@@ -97,7 +97,7 @@ class Committee:
     def told(self, summary: SafetySummary, why: str) -> None:
         """Record what a participant's workflow told; what is known already is no news, and leaves the packet alone."""
         if self._state.summaries.get(summary.subject) != summary:
-            self._journal.record(f.SafetyTold(summary=summary, **system(why)))
+            self._journal.record(f.SafetyReceived(summary=summary, **system(why)))
 
     def reopen(self, before: ArmState) -> None:
         """Reopen the decisions that the news since `before` puts in question: from now on nobody gets a slot."""

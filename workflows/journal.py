@@ -8,7 +8,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from schemas.base import Role
-from schemas.commands import Accepted, Envelope
+from schemas.commands.commands import Accepted, Envelope
 from schemas.facts import HoldLifted, HoldPlaced, Refused
 from schemas.messages import HoldChange, Publication, SlowPublication
 from schemas.problem import Problem

@@ -7,31 +7,31 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from decisions import answers as checks
-    from decisions import participant as folds
-    from decisions.assignment import assign
-    from decisions.courses import course_detail, course_step, course_title
-    from decisions.cycles import cycle_in_words
-    from decisions.dlt import judge_dlt
-    from decisions.dlt_standing import open_events
-    from decisions.eligibility import judge_eligibility
-    from decisions.profiling import profile_antigens
-    from decisions.response_outcome import response_outcome
-    from decisions.safety_summary import summary_of
-    from decisions.tasks import OUTLIVES_PARTICIPATION, next_deadline, passed_deadlines, plan_task, step_of
-    from decisions.treatment import failed_treatment_criteria, lymphodepletion_doses, treatment_is_over
+    from decisions.commands import checks as checks
+    from decisions.dlt.outcome import judge_dlt
+    from decisions.dlt.status import open_events
+    from decisions.response.outcome import response_outcome
+    from decisions.safety.summary import summary_of
+    from decisions.schedule.tasks import OUTLIVES_PARTICIPATION, next_deadline, passed_deadlines, plan_task, step_of
+    from decisions.screening.assignment import assign
+    from decisions.screening.eligibility import judge_eligibility
+    from decisions.screening.profiling import profile_antigens
+    from decisions.state import participant as folds
+    from decisions.treatment.courses import course_detail, course_step, course_title
+    from decisions.treatment.cycles import cycle_in_words
+    from decisions.treatment.readiness import failed_treatment_criteria, lymphodepletion_doses, treatment_is_over
     from schemas import facts as f
     from schemas import messages as m
     from schemas import names
-    from schemas.answers import ImagingDone, InfusionGiven, TreatmentCheck
-    from schemas.bank import FittingUnits, UnitMatch, UnitRequest
     from schemas.base import site_of
-    from schemas.commands import Accepted, AmendAdverseEvent, AnswerTask, EndParticipation, ReportAdverseEvent
-    from schemas.outcome import Disposition, DltStatus
-    from schemas.panel import ProfileOutcome
+    from schemas.commands.answers import ImagingDone, InfusionGiven, TreatmentCheck
+    from schemas.commands.commands import Accepted, AmendAdverseEvent, AnswerTask, EndParticipation, ReportAdverseEvent
+    from schemas.dlt.outcome import Disposition, DltStatus
+    from schemas.product.bank import FittingUnits, UnitMatch, UnitRequest
     from schemas.protocol import Protocol, Visit, VisitKind
-    from schemas.states import ParticipantState
-    from schemas.task import Task, TaskEnd, TaskKind
+    from schemas.schedule.task import Task, TaskEnd, TaskKind
+    from schemas.screening.panel import ProfileOutcome
+    from schemas.state.participant import ParticipantState
     from workflows.feed import Take
     from workflows.journal import NOTED, UNAWAITED, Journal, hold_fact, person, problem_error, system
     from workflows.logs import workflow_log
@@ -849,10 +849,10 @@ class ParticipantWorkflow:
         if slot is None or assignment is None or slot.phase == 1:
             return
         told = response_outcome(self._rules.visits, self._state, over=over)
-        if told is None or told[0] == self._marks.response_told:
+        if told is None or told[0] == self._marks.response_reported:
             return
         outcome, why = told
-        self._mark(response_told=outcome)
+        self._mark(response_reported=outcome)
         report = m.ResponseReport(
             subject=self._state.subject,
             target=assignment.target,

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from decisions.cycles import (
+from decisions.schedule.tasks import step_of
+from decisions.treatment.cycles import (
     CyclePlan,
     cycle_starts_on,
     cycle_step,
@@ -16,12 +17,11 @@ from decisions.cycles import (
     says_the_same,
     treatment_record,
 )
-from decisions.retreatment import judge_retreatment
-from decisions.tasks import step_of
-from decisions.treatment import lymphodepletion_doses, treatment_is_over
+from decisions.treatment.readiness import lymphodepletion_doses, treatment_is_over
+from decisions.treatment.retreatment import judge_retreatment
 from schemas import facts as f
-from schemas.support import RetreatmentRules, SupportState, SupportVerdict
-from schemas.task import TaskEnd, TaskKind
+from schemas.schedule.task import TaskEnd, TaskKind
+from schemas.treatment.support import RetreatmentRules, SupportState, SupportVerdict
 from workflows.journal import system
 from workflows.moments import now
 from workflows.participant_schedule import Schedule, start_of

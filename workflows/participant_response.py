@@ -2,14 +2,14 @@
 
 from datetime import date, datetime
 
-from decisions.deviations import visit_deviation, visit_window
-from decisions.imaging import contradiction, judge_response, progressed_on
-from decisions.tumour_answers import baseline_is_fresh
+from decisions.response.imaging import contradiction, judge_response, progressed_on
+from decisions.response.tumour_answers import baseline_is_fresh
+from decisions.schedule.deviations import visit_deviation, visit_window
 from schemas import facts as f
-from schemas.answers import ImagingDone
+from schemas.commands.answers import ImagingDone
 from schemas.protocol import Visit, VisitKind
-from schemas.task import TaskKind
-from schemas.tumour import BestResponse, TimepointResponse
+from schemas.response.tumour import BestResponse, TimepointResponse
+from schemas.schedule.task import TaskKind
 from workflows.journal import system
 from workflows.moments import now
 from workflows.participant_schedule import Schedule

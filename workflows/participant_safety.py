@@ -11,26 +11,26 @@ from datetime import datetime
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from decisions import adverse_events as events
-    from decisions import amendments
-    from decisions import participant as folds
-    from decisions.dlt import first_infusion_on
-    from decisions.dlt_criteria import find_candidate
-    from decisions.dlt_standing import next_look_on, ripe_events, standing_of
-    from decisions.report_changes import Moments, report_changes, reports_after_receipt
-    from decisions.safety_summary import concerns_arm, concerns_study, summary_of
+    from decisions.dlt.criteria import find_candidate
+    from decisions.dlt.outcome import first_infusion_on
+    from decisions.dlt.status import next_look_on, ripe_events, standing_of
+    from decisions.safety import adverse_events as events
+    from decisions.safety import amendments
+    from decisions.safety.report_changes import Moments, report_changes, reports_after_receipt
+    from decisions.safety.summary import concerns_arm, concerns_study, summary_of
+    from decisions.state import participant as folds
     from schemas import facts as f
     from schemas import messages as m
     from schemas import names
-    from schemas.adverse_events import AdverseEvent
-    from schemas.answers import Answer, DltAdjudication, InfusionGiven, SaeReported
-    from schemas.commands import Accepted, AmendAdverseEvent, ReportAdverseEvent
+    from schemas.commands.answers import Answer, DltAdjudication, InfusionGiven, SaeReported
+    from schemas.commands.commands import Accepted, AmendAdverseEvent, ReportAdverseEvent
     from schemas.problem import Problem
-    from schemas.safety import ReportDue, ReportKind, ReportRow
-    from schemas.states import ParticipantState
-    from schemas.summary import EventDlt
-    from schemas.task import Task, TaskKind
-    from schemas.toxicity import ComputedGrade
+    from schemas.safety.adverse_events import AdverseEvent
+    from schemas.safety.reports import ReportDue, ReportKind, ReportRow
+    from schemas.safety.summary import EventDlt
+    from schemas.safety.toxicity import ComputedGrade
+    from schemas.schedule.task import Task, TaskKind
+    from schemas.state.participant import ParticipantState
     from workflows.journal import person, system
     from workflows.moments import now
     from workflows.outbound import News

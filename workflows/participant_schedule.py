@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, time
 
 from schemas.facts import ParticipantFact
 from schemas.protocol import Protocol
-from schemas.states import ParticipantState
-from schemas.task import Task
+from schemas.schedule.task import Task
+from schemas.state.participant import ParticipantState
 from workflows.journal import Journal
 
 

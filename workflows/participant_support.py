@@ -2,12 +2,12 @@
 
 from datetime import datetime, timedelta
 
-from decisions.courses import PlannedCourse, course_detail, course_title, judge_support, planned_courses
-from decisions.tasks import step_of
+from decisions.schedule.tasks import step_of
+from decisions.treatment.courses import PlannedCourse, course_detail, course_title, judge_support, planned_courses
 from schemas import facts as f
-from schemas.outcome import DltStatus
-from schemas.support import CytokineRules, SupportState, SupportVerdict
-from schemas.task import TaskKind
+from schemas.dlt.outcome import DltStatus
+from schemas.schedule.task import TaskKind
+from schemas.treatment.support import CytokineRules, SupportState, SupportVerdict
 from workflows.journal import system
 from workflows.moments import now
 from workflows.participant_schedule import Schedule, start_of

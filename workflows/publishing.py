@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from temporalio import workflow
 
 from schemas import names
-from schemas.commands import Accepted
+from schemas.commands.commands import Accepted
 from schemas.messages import Publication, Recorded, SlowPublication
 from workflows.unpublished import Unpublished
 

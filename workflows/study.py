@@ -6,20 +6,20 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from decisions import answers as checks
-    from decisions import study as folds
-    from decisions.arm_expansion import target_key
-    from decisions.holds import hold_sha256
-    from decisions.signatures import unknown_meaning, unsigned
+    from decisions.commands import checks as checks
+    from decisions.commands.signatures import unknown_meaning, unsigned
+    from decisions.phase_two.places import target_key
+    from decisions.state import study as folds
+    from decisions.stopping.holds import hold_sha256
     from schemas import facts as f
     from schemas import messages as m
     from schemas import names
     from schemas.base import Role
-    from schemas.commands import Accepted, ChangeDelegation, Enroll, Envelope, Hold, LiftHold, StartStudy
+    from schemas.commands.commands import Accepted, ChangeDelegation, Enroll, Envelope, Hold, LiftHold, StartStudy
     from schemas.problem import Problem, ProblemType
     from schemas.protocol import Arm, Protocol, ProtocolReference
-    from schemas.states import StudyState
-    from schemas.task import TaskKind
+    from schemas.schedule.task import TaskKind
+    from schemas.state.study import StudyState
     from workflows import journal, policies
     from workflows.feed import Take
     from workflows.journal import Journal, person, problem_error, system

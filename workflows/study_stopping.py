@@ -1,11 +1,11 @@
 """The study's stopping rules, and the holds that they and the arms' rules place."""
 
-from decisions.safety_records import study_findings
+from decisions.safety.records import study_findings
 from schemas import facts as f
 from schemas import messages as m
 from schemas import names
-from schemas.states import StudyState
-from schemas.stopping import StoppingFinding, StoppingRules
+from schemas.state.study import StudyState
+from schemas.stopping.rules import StoppingFinding, StoppingRules
 from workflows.journal import Journal, system
 from workflows.outbound import News
 
@@ -20,7 +20,7 @@ class StudyStopping:
     def told(self, report: m.SafetyReport) -> None:
         """Take note of a participant's safety; a rule that finds more than was seen before fires."""
         self._journal.record(
-            f.SafetyTold(summary=report.summary, arm=report.arm, phase=report.phase, **system(report.why))
+            f.SafetyReceived(summary=report.summary, arm=report.arm, phase=report.phase, **system(report.why))
         )
         for finding in study_findings(self._rules, self._journal.state):
             self._record(finding, self._scope)

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import date
 
 from protocols.loader import default_protocol_path, load_protocol
-from schemas.answers import PanelReported, TreatmentCheck
-from schemas.bank import QualityStatus, Unit
-from schemas.eligibility import CnsDisease, EligibilityForm, Laboratory, PriorTreatment
-from schemas.panel import (
+from schemas.commands.answers import PanelReported, TreatmentCheck
+from schemas.product.bank import QualityStatus, Unit
+from schemas.screening.eligibility import CnsDisease, EligibilityForm, Laboratory, PriorTreatment
+from schemas.screening.panel import (
     Antigen,
     AntigenProfile,
     AntigenResult,

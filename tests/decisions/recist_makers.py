@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 
-from schemas.tumour import (
+from schemas.response.tumour import (
     BaselineAssessment,
     Certainty,
     Method,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from protocols.loader import ProtocolError, default_protocol_path, load_protocol, source_of
 from schemas.base import Role
 from schemas.protocol import ArmKind, VisitKind
-from schemas.task import TaskKind
+from schemas.schedule.task import TaskKind
 
 Content = dict[str, Any]
 DEFAULT_TEXT = default_protocol_path().read_text(encoding="utf-8")

@@ -2,7 +2,7 @@
 
 from protocols.loader import default_protocol_path, load_protocol
 from protocols.schedule import ScheduleRow, schedule_table
-from schemas.task import TaskKind
+from schemas.schedule.task import TaskKind
 
 PROTOCOL = load_protocol(default_protocol_path()).protocol
 TABLE = schedule_table(PROTOCOL)

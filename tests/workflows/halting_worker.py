@@ -14,10 +14,10 @@ from pathlib import Path
 from activities.database import Pool, open_pool
 from activities.ledger import Ledger
 from activities.projection import Projection
+from client.converter import DATA_CONVERTER
 from deploy.settings import connect, load_settings
 from schemas.messages import Publication
 from worker import make_worker
-from workflows.converter import DATA_CONVERTER
 
 
 class HaltingLedger(Ledger):

@@ -17,9 +17,13 @@ from temporalio.client import WorkflowHistory
 
 from activities.database import Pool, open_pool
 from activities.worklist import listen
+from client.converter import DATA_CONVERTER
+from client.trial_client import Doors
 from deploy.migrate import migrate
 from deploy.settings import connect, load_settings
 from deploy.stack import down, up
+from history.reading import fetch_runs
+from history.replay import to_document
 from protocols.loader import LoadedProtocol, default_protocol_path, load_protocol
 from schemas import names
 from simulation.people import VirtualParticipant
@@ -27,10 +31,6 @@ from simulation.site import News, World
 from simulation.trial import fill_bank, run_phase_one, start_study
 from tests.workflows.stories import DUAL, SINGLE
 from worker import make_worker
-from workflows.audit import to_document
-from workflows.converter import DATA_CONVERTER
-from workflows.doors import Doors
-from workflows.recorded import fetch_runs
 
 FOLDER = Path(__file__).parents[1] / "histories"
 STUDY = "recorded-01"

@@ -6,10 +6,10 @@ from typing import Any
 
 from activities.worklist import facts_of
 from schemas import names
-from schemas.adverse_events import Causality, EventCategory, Seriousness, StudyPart
 from schemas.base import Role
-from schemas.commands import Accepted, AdverseEvent, AmendAdverseEvent, ReportAdverseEvent
-from schemas.task import TaskKind
+from schemas.commands.commands import Accepted, AdverseEvent, AmendAdverseEvent, ReportAdverseEvent
+from schemas.safety.adverse_events import Causality, EventCategory, Seriousness, StudyPart
+from schemas.schedule.task import TaskKind
 from simulation.site import World
 from tests.workflows.stories import Case, Row, envelope, eventually
 
@@ -87,7 +87,7 @@ async def told_of(world: World, arm: str, subject: str) -> list[dict[str, Any]]:
         fact
         for fact in facts
         if subject in (fact["body"].get("subject"), fact["body"].get("summary", {}).get("subject"))
-        and fact["kind"] in {"safety_told", "outcome_reported"}
+        and fact["kind"] in {"safety_received", "outcome_reported"}
     ]
 
 

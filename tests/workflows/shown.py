@@ -8,9 +8,9 @@ from temporalio.service import RPCError
 
 from activities.database import Pool
 from activities.ledger import Ledger
-from schemas.commands import Accepted
-from workflows.doors import Doors
-from workflows.recorded import Record
+from client.trial_client import Doors
+from history.reading import Record
+from schemas.commands.commands import Accepted
 
 LIMIT_SECONDS = 2.0
 PAUSE_SECONDS = 0.01

@@ -19,12 +19,13 @@ from temporalio.client import WorkflowHistory
 
 from activities.bank_file import load_units
 from activities.worklist import Seen, facts_of, look
+from client.trial_client import RefusedError
+from history.reading import facts_in, fetch_runs
 from protocols.loader import LoadedProtocol
 from schemas import names
-from schemas.answers import Answer
-from schemas.bank import LoadResult
 from schemas.base import Role
-from schemas.commands import (
+from schemas.commands.answers import Answer
+from schemas.commands.commands import (
     Accepted,
     AdverseEvent,
     AnswerTask,
@@ -39,17 +40,16 @@ from schemas.commands import (
     ReportAdverseEvent,
     Signature,
 )
-from schemas.panel import Antigen
 from schemas.problem import ProblemType
-from schemas.states import ParticipantState
+from schemas.product.bank import LoadResult
+from schemas.screening.panel import Antigen
+from schemas.state.participant import ParticipantState
 from simulation.answers import answer_for
 from simulation.clock import fast_forward
 from simulation.committee import APPROVAL
 from simulation.people import VirtualParticipant
 from simulation.site import PEOPLE, World
 from simulation.trial import bank_csv, fill_bank, start_study
-from workflows.doors import RefusedError
-from workflows.recorded import facts_in, fetch_runs
 
 MESOTHELIN = (Antigen.MESOTHELIN,)
 SINGLE, DUAL = "single-target", "dual-target"

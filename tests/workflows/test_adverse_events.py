@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
+from client.trial_client import RefusedError, refusal
+from history.reading import facts_in, fetch_runs
 from protocols.loader import LoadedProtocol
 from schemas.base import Role
-from schemas.commands import Accepted, AdverseEvent, AmendAdverseEvent, EndReason, ReportAdverseEvent
+from schemas.commands.commands import Accepted, AdverseEvent, AmendAdverseEvent, EndReason, ReportAdverseEvent
 from schemas.problem import Problem, ProblemType
-from schemas.task import TaskEnd, TaskKind
-from schemas.toxicity import CrsObservation
+from schemas.safety.toxicity import CrsObservation
+from schemas.schedule.task import TaskEnd, TaskKind
 from simulation.site import World
 from tests.workflows.safety_stories import amend, at_once, crs, life_threatening, mild, open_tasks, report, shown
 from tests.workflows.stories import SINGLE, Case, envelope, eventually, one, refused, updates_accepted
-from workflows.doors import RefusedError, refusal
-from workflows.recorded import facts_in, fetch_runs
 
 FEVER = CrsObservation(highest_temperature_celsius=39.1)
 SHOCK = CrsObservation(highest_temperature_celsius=39.1, hypotension=True, vasopressors=1)

@@ -1,9 +1,9 @@
 """Assignment: which arm and which target follow from the antigen panel."""
 
 from protocols.loader import LoadedProtocol
-from schemas.panel import Antigen, AntigenResult, SampleResult, SampleType
 from schemas.protocol import ArmKind
-from schemas.states import Assignment
+from schemas.screening.panel import Antigen, AntigenResult, SampleResult, SampleType
+from schemas.state.participant import Assignment
 from simulation.site import World
 from tests.workflows.stories import DUAL, MESOTHELIN, SINGLE, Case, one
 

@@ -4,13 +4,13 @@ import asyncio
 from datetime import timedelta
 
 from protocols.loader import LoadedProtocol
-from schemas.adverse_events import EventCategory
 from schemas.base import Role
-from schemas.commands import DecisionAction
-from schemas.outcome import Disposition, DltStatus
-from schemas.panel import Antigen
+from schemas.commands.commands import DecisionAction
+from schemas.dlt.outcome import Disposition, DltStatus
 from schemas.problem import ProblemType
-from schemas.states import ArmStatus, SlotState
+from schemas.safety.adverse_events import EventCategory
+from schemas.screening.panel import Antigen
+from schemas.state.arm import ArmStatus, SlotState
 from simulation.people import VirtualParticipant
 from simulation.site import World
 from simulation.trial import fill_bank, run_phase_one, start_study

@@ -3,11 +3,12 @@
 import asyncio
 from datetime import datetime
 
+from history.reading import facts_in, fetch_runs
 from protocols.loader import LoadedProtocol
 from schemas import names
 from schemas.base import Role
-from schemas.commands import Accepted, Decide, DecisionAction
-from schemas.outcome import DltStatus
+from schemas.commands.commands import Accepted, Decide, DecisionAction
+from schemas.dlt.outcome import DltStatus
 from simulation.site import World
 from tests.workflows.stories import (
     SINGLE,
@@ -23,7 +24,6 @@ from tests.workflows.stories import (
     somebody,
     with_cohorts_of_one,
 )
-from workflows.recorded import facts_in, fetch_runs
 
 
 async def numbers_on_record(world: World) -> tuple[list[int], list[int], int]:

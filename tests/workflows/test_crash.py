@@ -20,22 +20,22 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 from activities.database import Pool, open_pool
 from activities.ledger import Ledger
 from activities.worklist import listen
+from client.converter import DATA_CONVERTER
+from client.trial_client import RefusedError
 from deploy.migrate import migrate
 from deploy.processes import Process, start_detached
 from deploy.settings import connect, load_settings
 from deploy.stack import WORKER, Stack, down, environment, up
+from history.reading import facts_in, fetch_runs
 from protocols.loader import LoadedProtocol
+from schemas.dlt.outcome import Disposition
 from schemas.messages import Publication
-from schemas.outcome import Disposition
 from simulation.clock import fast_forward
 from simulation.site import News, World
 from tests.workflows.shown import PatientDoors
 from tests.workflows.stories import Case, begin, caught_up, eventually, one, somebody, units_by_state, without_stagger
 from tests.workflows.test_zz_replay import replay_all
 from worker import make_worker
-from workflows.converter import DATA_CONVERTER
-from workflows.doors import RefusedError
-from workflows.recorded import facts_in, fetch_runs
 
 IDLE = ("sleep", "infinity")
 MIDWAY = ("biopsy-1", "lymphodepletion-2", "infusion-1", "treatment-check-infusion-3")

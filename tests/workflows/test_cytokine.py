@@ -5,12 +5,12 @@ from datetime import date, timedelta
 import pytest
 
 from protocols.loader import LoadedProtocol
-from schemas.adverse_events import AdverseEvent, EventCategory
 from schemas.base import Role
-from schemas.commands import Accepted, ReportAdverseEvent
+from schemas.commands.commands import Accepted, ReportAdverseEvent
 from schemas.problem import ProblemType
-from schemas.support import DoseUnit, SupportState
-from schemas.task import TaskEnd
+from schemas.safety.adverse_events import AdverseEvent, EventCategory
+from schemas.schedule.task import TaskEnd
+from schemas.treatment.support import DoseUnit, SupportState
 from simulation.site import World
 from tests.workflows.stories import Case, Row, envelope, one, refused, with_changes
 

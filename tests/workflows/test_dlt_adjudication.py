@@ -3,15 +3,15 @@
 from datetime import timedelta
 
 from protocols.loader import LoadedProtocol
-from schemas.adverse_events import GradeOn
-from schemas.answers import DltAdjudication
-from schemas.commands import EndReason
-from schemas.outcome import Disposition, DltStatus
+from schemas.commands.answers import DltAdjudication
+from schemas.commands.commands import EndReason
+from schemas.dlt.outcome import Disposition, DltStatus
 from schemas.problem import ProblemType
-from schemas.safety import DltFindingStatus
-from schemas.states import SlotState
-from schemas.summary import EventDlt
-from schemas.task import TaskEnd, TaskKind
+from schemas.safety.adverse_events import GradeOn
+from schemas.safety.reports import DltFindingStatus
+from schemas.safety.summary import EventDlt
+from schemas.schedule.task import TaskEnd, TaskKind
+from schemas.state.arm import SlotState
 from simulation.site import World
 from tests.workflows.safety_stories import amend, crs, mild, open_tasks, report, shown, told_of
 from tests.workflows.stories import SINGLE, Case, Row, eventually, one, refused, units_by_state
@@ -252,6 +252,6 @@ async def test_a_candidate_outlives_a_withdrawal(world: World, protocol: LoadedP
     await slot_is(case, SlotState.DLT)
     told = await told_of(world, SINGLE, case.subject)
     assert [fact["body"]["status"] for fact in told if fact["kind"] == "outcome_reported"] == ["dlt"]
-    assert [fact["body"]["summary"]["events"][0]["dlt"] for fact in told if fact["kind"] == "safety_told"][
+    assert [fact["body"]["summary"]["events"][0]["dlt"] for fact in told if fact["kind"] == "safety_received"][
         -1
     ] == "confirmed"

@@ -6,15 +6,15 @@ import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from client.trial_client import Doors, RefusedError, UnknownError
 from protocols.loader import LoadedProtocol
-from schemas.commands import Accepted, EndReason
-from schemas.outcome import Disposition, DltStatus
+from schemas.commands.commands import Accepted, EndReason
+from schemas.dlt.outcome import Disposition, DltStatus
 from schemas.problem import ProblemType
-from schemas.states import SlotState
-from schemas.task import TaskEnd
+from schemas.schedule.task import TaskEnd
+from schemas.state.arm import SlotState
 from simulation.site import World
 from tests.workflows.stories import SINGLE, begin, in_line, one, refused, somebody, units_by_state
-from workflows.doors import Doors, RefusedError, UnknownError
 
 
 async def test_a_withdrawal_before_treatment_frees_product_and_slot_for_the_next(

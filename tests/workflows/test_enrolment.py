@@ -3,15 +3,15 @@
 import asyncio
 from datetime import timedelta
 
+from client.trial_client import RefusedError
+from history.reading import facts_in, fetch_runs
 from protocols.loader import LoadedProtocol
 from schemas import names
 from schemas.base import Role
-from schemas.commands import Accepted, EndReason
+from schemas.commands.commands import Accepted, EndReason
 from schemas.problem import ProblemType
 from simulation.site import World
 from tests.workflows.stories import Case, begin, one, refused, somebody
-from workflows.doors import RefusedError
-from workflows.recorded import facts_in, fetch_runs
 
 
 async def refused_by_the_study(world: World) -> list[str]:

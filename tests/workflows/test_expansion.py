@@ -3,14 +3,15 @@
 from typing import Literal
 
 from protocols.loader import LoadedProtocol
-from schemas.adverse_events import AdverseEvent, EventCategory
 from schemas.base import Role
-from schemas.commands import DecisionAction, EndReason, ReportAdverseEvent
-from schemas.expansion import ExpansionDecision, ResponseStatus
-from schemas.outcome import Disposition
-from schemas.panel import Antigen
+from schemas.commands.commands import DecisionAction, EndReason, ReportAdverseEvent
+from schemas.dlt.outcome import Disposition
+from schemas.phase_two.expansion import ExpansionDecision, ResponseStatus
 from schemas.problem import ProblemType
-from schemas.states import ArmStatus, Target
+from schemas.safety.adverse_events import AdverseEvent, EventCategory
+from schemas.screening.panel import Antigen
+from schemas.state.arm import ArmStatus
+from schemas.state.participant import Target
 from simulation.site import World
 from simulation.trial import fill_bank, start_study
 from tests.workflows.stories import (

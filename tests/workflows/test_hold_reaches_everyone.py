@@ -13,20 +13,20 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 
+from client.trial_client import RefusedError
+from history.reading import FoundFact, facts_in, fetch_runs
 from protocols.loader import LoadedProtocol
 from schemas import names
-from schemas.adverse_events import AdverseEvent, EventCategory
 from schemas.base import Role
-from schemas.commands import ReportAdverseEvent
-from schemas.panel import Antigen
+from schemas.commands.commands import ReportAdverseEvent
 from schemas.problem import ProblemType
 from schemas.protocol import Arm, ArmKind
+from schemas.safety.adverse_events import AdverseEvent, EventCategory
+from schemas.screening.panel import Antigen
 from simulation.people import VirtualParticipant
 from simulation.site import World
 from simulation.trial import fill_bank, start_study
 from tests.workflows.stories import Case, Row, envelope, eventually, lift, with_changes
-from workflows.doors import RefusedError
-from workflows.recorded import FoundFact, facts_in, fetch_runs
 
 PARTICIPANTS = 200
 BEFORE_INFUSION = 24

@@ -5,14 +5,15 @@ from datetime import UTC, datetime
 from temporalio.api.enums.v1 import EventType
 
 from activities.worklist import facts_of
+from history.reading import facts_in, fetch_runs
 from protocols.loader import LoadedProtocol
 from schemas import names
 from schemas.base import Role
-from schemas.commands import Accepted, LiftHold, Signature
-from schemas.outcome import Disposition
+from schemas.commands.commands import Accepted, LiftHold, Signature
+from schemas.dlt.outcome import Disposition
 from schemas.problem import ProblemType
-from schemas.states import HoldRecord
-from schemas.task import TaskEnd
+from schemas.schedule.task import TaskEnd
+from schemas.state.study import HoldRecord
 from simulation.committee import APPROVAL
 from simulation.site import PEOPLE, World
 from tests.workflows.stories import (
@@ -31,7 +32,6 @@ from tests.workflows.stories import (
     units_by_state,
     with_changes,
 )
-from workflows.recorded import facts_in, fetch_runs
 
 
 async def is_held(case: Case, *, held: bool = True) -> None:

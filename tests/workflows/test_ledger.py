@@ -9,7 +9,7 @@ from activities.worklist import facts_of
 from protocols.loader import LoadedProtocol
 from schemas.facts import AnyFact, ParticipantEnrolled, TaskClosed, TaskOpened
 from schemas.messages import Publication
-from schemas.task import TaskEnd
+from schemas.schedule.task import TaskEnd
 from simulation.site import World
 from tests.workflows.stories import one
 from tests.workflows.test_tasks import publication_of

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 from activities.bank_file import load_units
 from protocols.loader import LoadedProtocol
-from schemas.outcome import Disposition
-from schemas.states import SlotState, Stage
+from schemas.dlt.outcome import Disposition
+from schemas.state.arm import SlotState
+from schemas.state.participant import Stage
 from simulation.site import World
 from simulation.trial import bank_csv
 from tests.workflows.stories import MESOTHELIN, SINGLE, begin, load_bank, one, somebody, units_by_state, without_stagger

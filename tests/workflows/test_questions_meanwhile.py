@@ -10,10 +10,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from client.trial_client import RefusedError
+from history.reading import facts_in
 from protocols.loader import LoadedProtocol
 from schemas import names
 from schemas.base import Role
-from schemas.commands import Accepted, AnswerTask, Decide, DecisionAction, EndReason
+from schemas.commands.commands import Accepted, AnswerTask, Decide, DecisionAction, EndReason
 from simulation.site import World
 from tests.workflows.stories import (
     DUAL,
@@ -31,8 +33,6 @@ from tests.workflows.stories import (
     with_cohorts_of_one,
 )
 from tests.workflows.test_zz_replay import replay_all
-from workflows.doors import RefusedError
-from workflows.recorded import facts_in
 
 
 @asynccontextmanager

@@ -3,11 +3,11 @@
 from typing import Any
 
 from protocols.loader import LoadedProtocol
-from schemas.commands import DecisionAction
-from schemas.outcome import Disposition, DltStatus
+from schemas.commands.commands import DecisionAction
+from schemas.dlt.outcome import Disposition, DltStatus
 from schemas.problem import ProblemType
-from schemas.states import ArmState, SlotState
-from schemas.summary import EventDlt
+from schemas.safety.summary import EventDlt
+from schemas.state.arm import ArmState, SlotState
 from simulation.site import World
 from tests.workflows.stories import (
     SINGLE,
@@ -141,7 +141,7 @@ async def test_what_was_known_when_is_on_record(world: World, protocol: LoadedPr
 
     await decide(world, DecisionAction.STAY, reason="not related to the cells")
     facts = await facts_since_reopening(world)
-    assert [fact["kind"] for fact in facts if fact["kind"] != "safety_told"] == [
+    assert [fact["kind"] for fact in facts if fact["kind"] != "safety_received"] == [
         "decision_reopened",
         "hold_placed",
         "task_opened",

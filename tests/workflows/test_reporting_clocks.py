@@ -3,14 +3,14 @@
 from datetime import UTC, datetime, time, timedelta
 
 from protocols.loader import LoadedProtocol
-from schemas.adverse_events import Causality, Seriousness, StudyPart
-from schemas.answers import SaeReported, SusarReported
 from schemas.base import Role
-from schemas.commands import EndReason
-from schemas.outcome import Disposition
+from schemas.commands.answers import SaeReported, SusarReported
+from schemas.commands.commands import EndReason
+from schemas.dlt.outcome import Disposition
 from schemas.problem import ProblemType
-from schemas.safety import ReportKind, ReportRow
-from schemas.task import TaskEnd, TaskKind
+from schemas.safety.adverse_events import Causality, Seriousness, StudyPart
+from schemas.safety.reports import ReportKind, ReportRow
+from schemas.schedule.task import TaskEnd, TaskKind
 from simulation.site import World
 from tests.workflows.safety_stories import amend, crs, life_threatening, mild, open_tasks, report, shown
 from tests.workflows.stories import Case, notices, one, refused, task_row

@@ -6,13 +6,13 @@ from decimal import Decimal
 
 import pytest
 
-from decisions.imaging import imaging_overview
+from decisions.response.imaging import imaging_overview
 from protocols.loader import LoadedProtocol
-from schemas.answers import ImagingDone
-from schemas.outcome import Disposition
+from schemas.commands.answers import ImagingDone
+from schemas.dlt.outcome import Disposition
 from schemas.problem import ProblemType
-from schemas.support import DeviationKind, ImagingStatus
-from schemas.tumour import Certainty, NewLesion, Organ, Response, TumourAssessment
+from schemas.response.tumour import Certainty, NewLesion, Organ, Response, TumourAssessment
+from schemas.treatment.support import DeviationKind, ImagingStatus
 from simulation.answers import tumour_assessment
 from simulation.people import VirtualParticipant
 from simulation.site import World

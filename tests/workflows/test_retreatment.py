@@ -3,11 +3,11 @@
 from datetime import timedelta
 
 from protocols.loader import LoadedProtocol
-from schemas.outcome import Disposition
+from schemas.dlt.outcome import Disposition
 from schemas.problem import ProblemType
-from schemas.states import Stage
-from schemas.support import SupportState
-from schemas.task import TaskEnd
+from schemas.schedule.task import TaskEnd
+from schemas.state.participant import Stage
+from schemas.treatment.support import SupportState
 from simulation.people import VirtualParticipant
 from simulation.site import World
 from tests.workflows.stories import (

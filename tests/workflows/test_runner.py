@@ -7,7 +7,7 @@ from temporalio.bridge import worker as bridge
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.converter import DataConverter, PayloadCodec
 
-from workflows.converter import DATA_CONVERTER
+from client.converter import DATA_CONVERTER
 from workflows.runner import workflow_runner
 
 

@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 from protocols.loader import LoadedProtocol
-from schemas.eligibility import Verdict
-from schemas.outcome import Disposition
-from schemas.panel import ProfileOutcome, SampleResult, SampleType
-from schemas.task import TaskEnd
+from schemas.dlt.outcome import Disposition
+from schemas.schedule.task import TaskEnd
+from schemas.screening.eligibility import Verdict
+from schemas.screening.panel import ProfileOutcome, SampleResult, SampleType
 from simulation.answers import laboratory
 from simulation.site import World
 from tests.workflows.stories import Case, notices, one, somebody, task_row

@@ -13,13 +13,15 @@ import pytest
 from temporalio.client import Client
 
 from activities.database import Pool, open_pool
+from client.converter import DATA_CONVERTER
 from deploy.migrate import migrate
 from deploy.settings import connect, load_settings
 from deploy.stack import Stack, down, up
 from deploy.temporal_server import find_server, say
+from history.reading import facts_in
 from protocols.loader import LoadedProtocol
-from schemas.commands import EndReason
-from schemas.outcome import Disposition, DltStatus
+from schemas.commands.commands import EndReason
+from schemas.dlt.outcome import Disposition, DltStatus
 from simulation.site import World
 from tests.conftest import IDLE_WORKER
 from tests.workflows.safety_stories import crs, life_threatening, mild, report, shown
@@ -37,8 +39,6 @@ from tests.workflows.stories import (
     somebody,
 )
 from worker import make_worker
-from workflows.converter import DATA_CONVERTER
-from workflows.recorded import facts_in
 
 EVENTS_OF_A_RUN = 25
 """So many the server lets a run have before it asks for the next one; its own default is 4096."""

@@ -7,9 +7,9 @@ from protocols.loader import LoadedProtocol
 from schemas import messages as m
 from schemas import names
 from schemas.base import Role
-from schemas.commands import Accepted, ChangeDelegation, Decide, DecisionAction, Signature
+from schemas.commands.commands import Accepted, ChangeDelegation, Decide, DecisionAction, Signature
 from schemas.problem import ProblemType
-from schemas.states import SlotState
+from schemas.state.arm import SlotState
 from simulation.committee import APPROVAL
 from simulation.site import PEOPLE, World
 from simulation.trial import delegate

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from activities.projection import WAITING_AT_MOST, Projection
+from client.trial_client import Doors
+from history.reading import facts_in, fetch_runs
+from history.replay import rows_of
 from protocols.loader import LoadedProtocol
 from simulation.site import World
 from tests.workflows.safety_stories import mild, report
 from tests.workflows.stories import Case, caught_up, eventually, one, task_row
 from tests.workflows.test_zz_replay import replay_all
-from workflows.audit import rows_of
-from workflows.doors import Doors
-from workflows.recorded import facts_in, fetch_runs
 
 
 @asynccontextmanager

@@ -1,9 +1,9 @@
 """One participant from consent to the end of study."""
 
 from protocols.loader import LoadedProtocol
-from schemas.outcome import Disposition
-from schemas.panel import Antigen
-from schemas.states import ParticipantState
+from schemas.dlt.outcome import Disposition
+from schemas.screening.panel import Antigen
+from schemas.state.participant import ParticipantState
 from simulation.people import VirtualParticipant
 from simulation.site import VirtualSite, World
 from simulation.trial import fill_bank, start_study

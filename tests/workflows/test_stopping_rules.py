@@ -6,11 +6,11 @@ from typing import Any
 from protocols.loader import LoadedProtocol
 from schemas import messages as m
 from schemas import names
-from schemas.adverse_events import AdverseEvent, EventCategory
 from schemas.base import Role
-from schemas.commands import Accepted, ReportAdverseEvent
+from schemas.commands.commands import Accepted, ReportAdverseEvent
 from schemas.problem import ProblemType
-from schemas.task import TaskEnd
+from schemas.safety.adverse_events import AdverseEvent, EventCategory
+from schemas.schedule.task import TaskEnd
 from simulation.site import World
 from tests.workflows.stories import (
     DUAL,

@@ -5,17 +5,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from activities.publishing_before import PublishingActivities
 from pydantic import TypeAdapter
 
 from activities.ledger import EarlierFactsMissingError, Ledger
-from activities.publishing_before import PublishingActivities
 from activities.worklist import facts_of, look, open_tasks
 from protocols.loader import LoadedProtocol
 from schemas.base import Role
 from schemas.facts import AnyFact
 from schemas.messages import Publication
 from schemas.problem import ProblemType
-from schemas.task import TaskEnd
+from schemas.schedule.task import TaskEnd
 from simulation.answers import laboratory
 from simulation.site import World
 from tests.workflows.stories import (

@@ -6,10 +6,10 @@ import pytest
 
 from protocols.loader import LoadedProtocol
 from schemas.base import Role
-from schemas.outcome import Disposition, DltStatus
+from schemas.dlt.outcome import Disposition, DltStatus
 from schemas.problem import ProblemType
-from schemas.states import SlotState
-from schemas.task import TaskEnd
+from schemas.schedule.task import TaskEnd
+from schemas.state.arm import SlotState
 from simulation.site import World
 from tests.workflows.stories import SINGLE, one, refused, somebody, units_by_state
 

@@ -13,11 +13,11 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Replayer
 
+from client.converter import DATA_CONVERTER
+from history.reading import facts_in, fetch_runs
+from history.replay import Replay, read_document, replay
 from schemas import names
 from worker import WORKFLOWS
-from workflows.audit import Replay, read_document, replay
-from workflows.converter import DATA_CONVERTER
-from workflows.recorded import facts_in, fetch_runs
 from workflows.runner import workflow_runner
 
 FILES = sorted((Path(__file__).parents[1] / "histories").glob("*.json.gz"))

@@ -1,0 +1,1 @@
+"""The typed client of the workflows, and how payloads are written."""

@@ -1,0 +1,1 @@
+"""Checks of commands: what is malformed, what is refused, what must be signed."""

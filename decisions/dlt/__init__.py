@@ -1,0 +1,1 @@
+"""Dose-limiting toxicities: criteria, status of each event, outcome of each participant."""

@@ -1,0 +1,388 @@
+"""
+3+3 dose escalation within one arm, as pure functions of the arm's state (domain rules, section 4).
+
+Three questions: which slots are free, what the rule recommends, and whether a decision of the safety review committee
+(SRC) may stand. Counts are participants; dose levels count from 1 upward. A higher dose is taken to be no less toxic,
+so every level at or above one known to be toxic counts as toxic.
+"""
+
+from typing import assert_never
+
+from schemas.commands.commands import DecisionAction
+from schemas.problem import Problem, ProblemType
+from schemas.protocol import Arm, Escalation
+from schemas.state.arm import ArmState, ArmStatus, LevelTally, Recommendation, SlotRecord, SlotState
+
+_PENDING = (SlotState.GIVEN, SlotState.DOSED)
+_EVALUABLE = (SlotState.DLT, SlotState.NO_DLT)
+
+
+# Counts
+
+
+def tally(state: ArmState, level: int) -> LevelTally:
+    """
+    Count the participants of one dose level over all its cohorts.
+
+    Evaluable are those with a DLT or a completed window without one; the others are replaced but stay in the treated
+    count if they were dosed (domain rules, sections 3 and 4).
+    """
+    slots = [slot for slot in state.slots if slot.level == level]
+    return LevelTally(
+        level=level,
+        treated=sum(_is_treated(slot) for slot in slots),
+        evaluable=sum(slot.state in _EVALUABLE for slot in slots),
+        dlts=sum(slot.state is SlotState.DLT for slot in slots),
+        pending=sum(slot.state in _PENDING for slot in slots),
+    )
+
+
+def tallies(state: ArmState, arm: Arm) -> tuple[LevelTally, ...]:
+    """Count the participants of every dose level of the arm, the lowest first (domain rules, section 4)."""
+    return tuple(tally(state, dose.level) for dose in arm.dose_levels)
+
+
+def lowest_toxic_level(rules: Escalation, state: ArmState) -> int | None:
+    """Return the lowest level with `toxic_at_dlts` DLTs or more, whoever is still pending (domain rules, section 4)."""
+    levels = {slot.level for slot in state.slots}
+    return min((level for level in levels if tally(state, level).dlts >= rules.toxic_at_dlts), default=None)
+
+
+def is_toxic(rules: Escalation, state: ArmState, level: int) -> bool:
+    """Tell whether the level, or one below it, is toxic: nobody is dosed there again (domain rules, section 4)."""
+    lowest = lowest_toxic_level(rules, state)
+    return lowest is not None and level >= lowest
+
+
+def level_capacity(rules: Escalation, state: ArmState, level: int) -> int:
+    """
+    Return how many evaluable participants the level is to have before the SRC decides.
+
+    `cohort_size` (1-6) at first, `expanded_size` (2-12) once the SRC expanded, stayed at, or de-escalated to the level
+    (domain rules, section 4).
+    """
+    return rules.expanded_size if level in state.expanded_levels else rules.cohort_size
+
+
+# Slots
+
+
+def free_slots(rules: Escalation, state: ArmState) -> int:
+    """
+    Return how many participants may get a slot at the current level now, 0 or more (domain rules, section 4).
+
+    None while the arm is held, closed or waits for the SRC, be it for a decision or for the review of an earlier one,
+    and none at a toxic level, even before everybody's window has closed. Otherwise what the capacity leaves beside the
+    evaluable and the pending; and until the cohort's first participant was observed for `stagger_days`, one alone.
+    """
+    if state.status is not ArmStatus.OPEN or state.holds or state.review_due or is_toxic(rules, state, state.level):
+        return 0
+    counts = tally(state, state.level)
+    places = max(0, level_capacity(rules, state, state.level) - counts.evaluable - counts.pending)
+    if rules.stagger_days == 0 or state.stagger_cleared:
+        return places
+    return 0 if _cohort_has_pending(state) else min(places, 1)
+
+
+def next_subject(rules: Escalation, state: ArmState) -> str | None:
+    """Return the subject to get a slot now: who asked first, if one is free (domain rules, section 4)."""
+    return state.queue[0] if state.queue and free_slots(rules, state) > 0 else None
+
+
+def _cohort_has_pending(state: ArmState) -> bool:
+    # Whoever holds the only slot is the cohort's first; when they leave undosed or unevaluable, the next one is.
+    cohort = (state.cohort, state.level)
+    return any((slot.cohort, slot.level) == cohort and slot.state in _PENDING for slot in state.slots)
+
+
+def _is_treated(slot: SlotRecord) -> bool:
+    return slot.state in (SlotState.DOSED, *_EVALUABLE) or slot.first_infused_on is not None
+
+
+# The rule
+
+
+def decision_due(rules: Escalation, state: ArmState) -> bool:
+    """
+    Tell whether the SRC is to be asked now (domain rules, section 4).
+
+    Only once nobody at the current level is pending, for a toxic level too: the committee sees every window closed. And
+    not before an earlier decision that later news has put in question was reviewed.
+    """
+    counts = tally(state, state.level)
+    if state.status is not ArmStatus.OPEN or state.review_due or counts.pending > 0:
+        return False
+    full = counts.evaluable >= level_capacity(rules, state, state.level)
+    return full or is_toxic(rules, state, state.level)
+
+
+def recommend(rules: Escalation, arm: Arm, state: ArmState) -> Recommendation:
+    """
+    Say what the 3+3 rule does next, on the counts as they are now (domain rules, section 4).
+
+    The level is the one to go on at or the RP2D; none when the arm stops because its lowest level is toxic.
+    """
+    counts = tally(state, state.level)
+    here = in_words(counts)
+    if is_toxic(rules, state, state.level):
+        return _recommend_below(rules, arm, state)
+    if counts.evaluable < rules.cohort_size:
+        why = f"{here}: fewer than the {rules.cohort_size} of a cohort"
+        return _recommendation(arm, state, DecisionAction.STAY, state.level, why)
+    if counts.dlts > 0 and counts.evaluable < rules.expanded_size:
+        why = f"{here}: {rules.expanded_size} evaluable are needed before going on"
+        return _recommendation(arm, state, DecisionAction.EXPAND, state.level, why)
+    above = _level_above(arm, state)
+    if above is not None and not is_toxic(rules, state, above):
+        why = f"{here}: fewer than {rules.toxic_at_dlts} DLTs, level {above} comes next"
+        return _recommendation(arm, state, DecisionAction.ESCALATE, above, why)
+    return _recommend_at_highest(rules, arm, state, counts)
+
+
+def _recommend_at_highest(rules: Escalation, arm: Arm, state: ArmState, counts: LevelTally) -> Recommendation:
+    above = _level_above(arm, state)
+    limit = "no higher dose level" if above is None else f"level {above} is toxic"
+    if not _supports_rp2d(rules, counts):
+        why = f"{in_words(counts)}, {limit}: an RP2D needs {rules.expanded_size} evaluable"
+        return _recommendation(arm, state, DecisionAction.EXPAND, state.level, why)
+    why = f"{in_words(counts)}, {limit}: the highest level with fewer than {rules.toxic_at_dlts} DLTs"
+    return _recommendation(arm, state, DecisionAction.DECLARE_RP2D, state.level, why)
+
+
+def _recommend_below(rules: Escalation, arm: Arm, state: ArmState) -> Recommendation:
+    toxic = tally(state, lowest_toxic_level(rules, state) or state.level)
+    because = f"{in_words(toxic)}: toxic at {rules.toxic_at_dlts}"
+    below = level_below(rules, arm, state)
+    if below is None:
+        why = f"{because}, and there is no lower dose level"
+        return _recommendation(arm, state, DecisionAction.STOP, None, why)
+    counts = tally(state, below)
+    if counts.evaluable >= rules.expanded_size:
+        why = f"{because}; {in_words(counts)}: enough to declare it"
+        return _recommendation(arm, state, DecisionAction.DECLARE_RP2D, below, why)
+    why = f"{because}; {in_words(counts)}: fill it to {rules.expanded_size} evaluable"
+    return _recommendation(arm, state, DecisionAction.DE_ESCALATE, below, why)
+
+
+def _recommendation(arm: Arm, state: ArmState, action: DecisionAction, level: int | None, why: str) -> Recommendation:
+    return Recommendation(action=action, level=level, why=why, tallies=tallies(state, arm))
+
+
+def _supports_rp2d(rules: Escalation, counts: LevelTally) -> bool:
+    if counts.dlts >= rules.toxic_at_dlts:
+        return False
+    if counts.evaluable >= rules.expanded_size:
+        return True
+    # Without the requirement a clean first cohort is enough; one with a DLT never is (domain rules, section 4).
+    clean_cohort = counts.dlts == 0 and counts.evaluable >= rules.cohort_size
+    return clean_cohort and not rules.require_expanded_cohort_for_rp2d
+
+
+def _level_above(arm: Arm, state: ArmState) -> int | None:
+    return min((dose.level for dose in arm.dose_levels if dose.level > state.level), default=None)
+
+
+def level_below(rules: Escalation, arm: Arm, state: ArmState) -> int | None:
+    """Return the next level below the current one that is not toxic, if there is one."""
+    lower = [dose.level for dose in arm.dose_levels if dose.level < state.level]
+    return max((level for level in lower if not is_toxic(rules, state, level)), default=None)
+
+
+def in_words(counts: LevelTally) -> str:
+    """Say a level's counts: 'level 1 has 1 DLT in 3 evaluable'."""
+    dlts = "1 DLT" if counts.dlts == 1 else f"{counts.dlts} DLTs"
+    return f"level {counts.level} has {dlts} in {counts.evaluable} evaluable"
+
+
+# The committee's decision
+
+
+def closes_arm(action: DecisionAction) -> bool:
+    """Tell whether the arm's escalation ends with this decision: it stops, or its RP2D is declared."""
+    return action in (DecisionAction.STOP, DecisionAction.DECLARE_RP2D)
+
+
+def exposure(action: DecisionAction, level: int | None) -> tuple[int, bool]:
+    """
+    Order decisions by caution: the smaller, the more cautious.
+
+    What counts is the dose level that later participants get; stopping is below every level. At one level, to declare
+    it the RP2D is less cautious than to treat more participants there first, since nothing is decided after it:
+
+        STOP < de-escalate to L, stay at L, expand at L, escalate to L (all alike) < declare L < anything at L + 1
+
+    A design choice on top of the domain rules, section 4, which know only 'escalate', 'expand' and 'de-escalate'.
+    """
+    return (0 if level is None else level, action is DecisionAction.DECLARE_RP2D)
+
+
+def resulting_level(
+    rules: Escalation, arm: Arm, state: ArmState, action: DecisionAction, level: int | None
+) -> int | None:
+    """
+    Return the dose level (1 upward) that a decision leads to, or the RP2D; none for a stop.
+
+    A level left out is the recommended one where the action is the recommended one; otherwise the next level up or
+    down, or the current one. None too where there is no such level: `check_decision` refuses that.
+    """
+    if action is DecisionAction.STOP:
+        return None
+    if level is not None:
+        return level
+    recommended = recommend(rules, arm, state)
+    return recommended.level if action is recommended.action else _default_level(rules, arm, state, action)
+
+
+def _default_level(rules: Escalation, arm: Arm, state: ArmState, action: DecisionAction) -> int | None:
+    match action:
+        case DecisionAction.STOP:
+            return None
+        case DecisionAction.ESCALATE:
+            return _level_above(arm, state)
+        case DecisionAction.DE_ESCALATE:
+            return level_below(rules, arm, state)
+        case DecisionAction.EXPAND | DecisionAction.STAY | DecisionAction.DECLARE_RP2D:
+            return state.level
+        case _:
+            assert_never(action)
+
+
+def check_decision(
+    rules: Escalation,
+    arm: Arm,
+    state: ArmState,
+    *,
+    cohort: int,
+    action: DecisionAction,
+    level: int | None,
+    reason: str | None,
+) -> Problem | None:
+    """
+    Say why a decision of the SRC may not stand, or `None` (domain rules, section 4).
+
+    The recommendation of the moment always stands; a late DLT may have changed it since the committee was asked. A more
+    cautious decision (see `exposure`) stands with a reason. A less cautious one never does, nor does a level that is
+    toxic, does not exist, skips one upward, or has no place left for further participants.
+    """
+    decided = resulting_level(rules, arm, state, action, level)
+    recommended = recommend(rules, arm, state)
+    problem = _check_due(rules, state, cohort) or check_level(arm, state, action, level, decided)
+    if problem is not None or (action, decided) == (recommended.action, recommended.level):
+        return problem
+    return (
+        _check_caution(rules, state, recommended, action, decided)
+        or _check_declaration(rules, state, recommended, action, decided)
+        or check_room(rules, state, action, decided)
+        or check_reason(recommended, reason)
+    )
+
+
+def _check_due(rules: Escalation, state: ArmState, cohort: int) -> Problem | None:
+    if state.status is ArmStatus.CLOSED:
+        rule, expected = f"arm {state.arm} is closed", "no decision"
+        return _problem(ProblemType.NO_DECISION_DUE, "cohort", cohort, rule, expected)
+    if cohort != state.cohort:
+        rule = f"the arm is at cohort {state.cohort}"
+        return _problem(ProblemType.NO_DECISION_DUE, "cohort", cohort, rule, str(state.cohort))
+    pending = tally(state, state.level).pending
+    if pending > 0:
+        rule = f"{pending} participant(s) at level {state.level} are pending: not dosed yet, or in their DLT window"
+        return _problem(ProblemType.WINDOW_OPEN, "cohort", cohort, rule, "a decision after the last window closes")
+    if state.status is not ArmStatus.DECISION_DUE and not decision_due(rules, state):
+        counts = tally(state, state.level)
+        rule = f"level {state.level} has {counts.evaluable} of {level_capacity(rules, state, state.level)} evaluable"
+        return _problem(ProblemType.NO_DECISION_DUE, "cohort", cohort, rule, "a decision once the cohort is complete")
+    return None
+
+
+def check_level(
+    arm: Arm, state: ArmState, action: DecisionAction, level: int | None, decided: int | None
+) -> Problem | None:
+    """Say why an action does not lead to this dose level; `level` is the one asked for, `decided` what it comes to."""
+    if action is DecisionAction.STOP:
+        rule = "stopping the arm leads to no dose level"
+        return None if level is None else _problem(ProblemType.OUT_OF_RANGE, "level", level, rule, "no level")
+    existing = [dose.level for dose in arm.dose_levels]
+    if decided is None or decided not in existing:
+        rule, expected = f"'{action}' needs a dose level of arm {arm.id}", f"{existing[0]} to {existing[-1]}"
+        return _problem(ProblemType.OUT_OF_RANGE, "level", "none" if decided is None else decided, rule, expected)
+    fits, expected = _direction(action, decided, state.level)
+    rule = f"'{action}' does not lead from level {state.level} to level {decided}"
+    return None if fits else _problem(ProblemType.OUT_OF_RANGE, "level", decided, rule, expected)
+
+
+def _direction(action: DecisionAction, decided: int, current: int) -> tuple[bool, str]:
+    match action:
+        case DecisionAction.ESCALATE:
+            return decided > current, f"the level above {current}"
+        case DecisionAction.DE_ESCALATE:
+            return decided < current, f"a level below {current}"
+        case DecisionAction.EXPAND | DecisionAction.STAY:
+            return decided == current, f"level {current}"
+        case DecisionAction.DECLARE_RP2D:
+            return True, "any level that has the data for it"
+        case DecisionAction.STOP:
+            return False, "no level"
+        case _:
+            assert_never(action)
+
+
+def _check_caution(
+    rules: Escalation, state: ArmState, recommended: Recommendation, action: DecisionAction, decided: int | None
+) -> Problem | None:
+    if exposure(action, decided) <= exposure(recommended.action, recommended.level):
+        return None
+    rule = recommended.why
+    if decided is not None and is_toxic(rules, state, decided):
+        rule = f"level {decided} is at or above a toxic level; {rule}"
+    return less_cautious(recommended, action, decided, rule)
+
+
+def _check_declaration(
+    rules: Escalation, state: ArmState, recommended: Recommendation, action: DecisionAction, decided: int | None
+) -> Problem | None:
+    if action is not DecisionAction.DECLARE_RP2D or decided is None:
+        return None
+    counts = tally(state, decided)
+    if _supports_rp2d(rules, counts):
+        return None
+    rule = f"{in_words(counts)}: an RP2D needs {rules.expanded_size} with fewer than {rules.toxic_at_dlts} DLTs"
+    return less_cautious(recommended, action, decided, rule)
+
+
+def check_room(rules: Escalation, state: ArmState, action: DecisionAction, decided: int | None) -> Problem | None:
+    """Say why nobody more can be treated at the level: it has its full count."""
+    # To treat more at a level that has its full count would ask the same question again at once, for ever.
+    if decided is None or action in (DecisionAction.ESCALATE, DecisionAction.DECLARE_RP2D):
+        return None
+    counts = tally(state, decided)
+    if counts.evaluable < rules.expanded_size:
+        return None
+    rule = f"{in_words(counts)} of at most {rules.expanded_size}: nobody more is treated there"
+    expected = f"declare_rp2d at level {decided}, a lower level, or stop"
+    return _problem(ProblemType.OUT_OF_RANGE, "action", decision_name(action, decided), rule, expected)
+
+
+def check_reason(recommended: Recommendation, reason: str | None) -> Problem | None:
+    """A reason is due for what the rule does not recommend."""
+    if reason is not None and reason.strip():
+        return None
+    rule = (
+        f"a decision other than the recommended {decision_name(recommended.action, recommended.level)} needs a reason"
+    )
+    return _problem(ProblemType.REASON_REQUIRED, "reason", "none", rule, "a reason in words")
+
+
+def less_cautious(recommended: Recommendation, action: DecisionAction, decided: int | None, rule: str) -> Problem:
+    """Refuse what is less cautious than the rule."""
+    expected = f"{decision_name(recommended.action, recommended.level)}, or a more cautious decision with a reason"
+    return _problem(ProblemType.LESS_CAUTIOUS_THAN_RULE, "action", decision_name(action, decided), rule, expected)
+
+
+def _problem(kind: ProblemType, field: str, value: int | str, rule: str, expected: str) -> Problem:
+    return Problem(type=kind, field=field, value=str(value), rule=rule, expected=expected)
+
+
+def decision_name(action: DecisionAction, level: int | None) -> str:
+    """Say what is decided: 'escalate at level 2', or 'stop'."""
+    return f"{action}" if level is None else f"{action} at level {level}"

@@ -1,0 +1,1 @@
+"""Phase 2: Simon's two-stage design and the places of an expansion."""

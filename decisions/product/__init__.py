@@ -1,0 +1,1 @@
+"""Matching of banked units to a participant."""

@@ -1,0 +1,1 @@
+"""Tumour response by RECIST 1.1."""

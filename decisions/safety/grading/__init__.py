@@ -1,0 +1,1 @@
+"""Grades computed from observations: ASTCT, acute GVHD, infusion reaction."""

@@ -1,0 +1,1 @@
+"""Tasks, their times, and deviations from visit windows."""

@@ -1,0 +1,105 @@
+"""When tasks are due, reminded, escalated and expired. Times are UTC."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from schemas import facts as f
+from schemas.base import Role
+from schemas.protocol import TaskTimes
+from schemas.schedule.task import Task, TaskEnd, TaskKind
+
+OUTLIVES_PARTICIPATION = frozenset(
+    {TaskKind.DLT_ADJUDICATION, TaskKind.GRADE_QUERY, TaskKind.SAE_REPORT, TaskKind.SUSAR_REPORT}
+)
+"""What is owed of an adverse event stays owed when its participant leaves (domain rules, section 8)."""
+
+
+def plan_task(  # noqa: PLR0913 - a task has this many independent parts
+    times: Mapping[str, TaskTimes],
+    *,
+    kind: TaskKind,
+    owner: str,
+    number: int,
+    step: str,
+    title: str,
+    now: datetime,
+    due_at: datetime | None = None,
+    expires_at: datetime | None = None,
+    detail: dict[str, str] | None = None,
+) -> Task:
+    """
+    Plan a task that opens now.
+
+    `owner` (subject or arm), `number` and `step` make the task's id, the same at every replay. `due_at` is otherwise
+    the protocol's `due_days` after now. `expires_at` is the close of the visit's window: reminder and escalation come
+    no later.
+    """
+    rule = times[kind.value]
+    due = due_at or now + timedelta(days=rule.due_days)
+    escalate = due + timedelta(days=rule.escalate_days - rule.due_days)
+    if expires_at is not None:
+        due = min(due, expires_at)
+        escalate = min(escalate, expires_at)
+    return Task(
+        id=f"{owner}:{number:02d}-{step}",
+        kind=kind,
+        step=step,
+        title=title,
+        role=rule.role,
+        opened_at=now,
+        due_at=due,
+        escalate_at=escalate,
+        expires_at=expires_at,
+        detail=detail or {},
+    )
+
+
+def step_of(task_id: str) -> str:
+    """Return the step in a task's id."""
+    return task_id.split(":", 1)[1].split("-", 1)[1]
+
+
+def next_deadline(tasks: Iterable[Task]) -> datetime | None:
+    """Return the earliest moment at which any open task needs a reminder, an escalation or its expiry."""
+    return min((moment for task in tasks for moment in _deadlines(task)), default=None)
+
+
+def _deadlines(task: Task) -> list[datetime]:
+    pending = []
+    if not task.reminded:
+        pending.append(task.due_at)
+    if not task.escalated:
+        pending.append(task.escalate_at)
+    if task.expires_at is not None:
+        pending.append(task.expires_at)
+    return pending
+
+
+TaskDeadline = f.TaskReminded | f.TaskEscalated | f.TaskClosed
+
+
+def passed_deadlines(tasks: Iterable[Task], now: datetime) -> list[TaskDeadline]:
+    """
+    Return the facts that follow from the clock having reached `now`.
+
+    A task whose window has closed expires, and is neither reminded nor escalated at that same moment.
+    """
+    return [fact for task in tasks if (fact := _passed(task, now)) is not None]
+
+
+def _passed(task: Task, now: datetime) -> TaskDeadline | None:
+    system: dict[str, Any] = {"at": now, "who": "system", "role": Role.SYSTEM}
+    if task.expires_at is not None and now >= task.expires_at:
+        return f.TaskClosed(
+            task_id=task.id, end=TaskEnd.EXPIRED, why=f"window closed {_day(task.expires_at)}", **system
+        )
+    if not task.escalated and now >= task.escalate_at:
+        return f.TaskEscalated(task_id=task.id, why=f"no answer by {_day(task.escalate_at)}", **system)
+    if not task.reminded and now >= task.due_at:
+        return f.TaskReminded(task_id=task.id, why=f"due {_day(task.due_at)}", **system)
+    return None
+
+
+def _day(moment: datetime) -> str:
+    return moment.date().isoformat()

@@ -1,0 +1,1 @@
+"""Treatment: checks before each step, cytokine support, further cycles."""

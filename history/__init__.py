@@ -1,0 +1,1 @@
+"""Event histories: read without code, folded to states, replayed."""

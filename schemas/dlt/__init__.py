@@ -1,0 +1,1 @@
+"""Outcomes of a participant for the dose decision, and final states."""

@@ -1,0 +1,1 @@
+"""Phase 2 expansion in Simon's two stages."""

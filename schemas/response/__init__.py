@@ -1,0 +1,1 @@
+"""Tumour measurements and responses by RECIST 1.1."""

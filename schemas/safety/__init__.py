@@ -1,0 +1,1 @@
+"""Adverse events, observed toxicities, reports with a clock, safety summaries."""

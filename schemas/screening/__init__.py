@@ -1,0 +1,1 @@
+"""Screening: antigens, samples, eligibility."""

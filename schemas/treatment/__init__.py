@@ -1,0 +1,1 @@
+"""Treatment: cytokine courses, further cycles, visits in their windows."""
