@@ -19,28 +19,49 @@ CREATE TABLE unit (
     loaded_at     timestamptz NOT NULL DEFAULT now()
 );
 
--- A unit is promised once: its id is the key, whatever dies when.
-CREATE TABLE reservation (
-    unit_id     text CONSTRAINT unit_promised_once PRIMARY KEY REFERENCES unit,
-    study       text NOT NULL,
-    subject     text NOT NULL,
-    request_key text NOT NULL,
-    ordinal     integer NOT NULL,
-    infused     boolean NOT NULL DEFAULT false,
-    reserved_at timestamptz NOT NULL DEFAULT now()
-);
-CREATE INDEX reservation_by_request ON reservation (request_key);
-
+-- What became of each unit, in order: a chain that is only ever appended to. The next number of a unit can be taken once,
+-- so of two who reserve it at the same moment one fails; what may follow on what is a check, and a unit is infused once.
 CREATE TABLE custody (
-    unit_id     text NOT NULL REFERENCES unit,
-    workflow_id text NOT NULL,
-    sequence    integer NOT NULL,
-    event       text NOT NULL CHECK (event IN ('loaded', 'reserved', 'returned', 'infused')),
-    at          timestamptz NOT NULL,
-    who         text NOT NULL,
-    why         text NOT NULL,
-    PRIMARY KEY (unit_id, workflow_id, sequence, event)
+    unit_id         text NOT NULL REFERENCES unit,
+    number          integer NOT NULL CHECK (number >= 1),
+    event           text NOT NULL CHECK (event IN ('loaded', 'reserved', 'returned', 'infused')),
+    previous_number integer GENERATED ALWAYS AS (nullif(number - 1, 0)) STORED,
+    previous_event  text,
+    key             text NOT NULL,
+    ordinal         integer NOT NULL DEFAULT 0,
+    study           text,
+    subject         text,
+    at              timestamptz NOT NULL,
+    who             text NOT NULL,
+    why             text NOT NULL,
+    recorded_at     timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT one_event_at_a_time PRIMARY KEY (unit_id, number),
+    UNIQUE (unit_id, number, event),
+    CONSTRAINT booked_once UNIQUE (unit_id, key),
+    CONSTRAINT follows_on FOREIGN KEY (unit_id, previous_number, previous_event)
+        REFERENCES custody (unit_id, number, event),
+    CONSTRAINT allowed_transition CHECK (
+        CASE WHEN number = 1 THEN event = 'loaded' AND previous_event IS NULL
+        ELSE coalesce((previous_event, event) IN (
+            ('loaded', 'reserved'), ('returned', 'reserved'), ('reserved', 'returned'), ('reserved', 'infused')
+        ), false) END
+    ),
+    CONSTRAINT reserved_for_somebody CHECK (event = 'loaded' OR (study IS NOT NULL AND subject IS NOT NULL))
 );
+CREATE UNIQUE INDEX unit_infused_once ON custody (unit_id) WHERE event = 'infused';
+CREATE INDEX custody_by_key ON custody (key);
+
+-- The latest event of each unit: what it is now.
+CREATE VIEW unit_custody AS
+SELECT DISTINCT ON (unit_id) unit_id, number, event, key, ordinal, study, subject, at
+FROM custody ORDER BY unit_id, number DESC;
+
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% of % is refused: its rows are only ever appended to', TG_OP, TG_TABLE_NAME;
+END $$;
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON unit EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON custody EXECUTE FUNCTION refuse_change();
 
 CREATE TABLE fact (
     workflow_id text NOT NULL,
@@ -97,13 +118,11 @@ CREATE TABLE outbox (
 );
 CREATE INDEX outbox_undelivered ON outbox (id) WHERE delivered_at IS NULL;
 
--- One row for each workflow: what it last published, and when it acts next by itself.
-CREATE TABLE standing (
-    workflow_id text PRIMARY KEY,
-    study       text NOT NULL,
-    owner       text NOT NULL,
-    sequence    integer NOT NULL,
-    at          timestamptz NOT NULL,
-    next_at     timestamptz
+-- Publications that wait because the read model has other facts under their numbers, until a rebuild.
+CREATE TABLE waiting_publication (
+    workflow_id    text PRIMARY KEY,
+    study          text NOT NULL,
+    first_sequence integer NOT NULL,
+    difference     text NOT NULL,
+    since          timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX standing_by_study ON standing (study);
