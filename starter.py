@@ -11,7 +11,7 @@ import typer
 
 from cli.committee import arm_app
 from cli.committee_output import show_study
-from cli.connection import connected, database, doors_of, runs_of, say_accepted, site_in, states_of, workflow_id_of
+from cli.connection import connected, database, client_of, runs_of, say_accepted, site_in, states_of, workflow_id_of
 from cli.input import (
     AnswerForm,
     Call,
@@ -174,8 +174,8 @@ async def study_start(
 
     loaded = _sound_protocol(protocol)
     values = {"envelope": call.envelope(), "study": call.study_id, "protocol": loaded.protocol}
-    doors = await doors_of(call)
-    workflow_id = await doors.start_study(checked(StartStudy, {**values, "reference": loaded.reference}))
+    client = await client_of(call)
+    workflow_id = await client.start_study(checked(StartStudy, {**values, "reference": loaded.reference}))
     reference = loaded.reference
     if call.as_json:
         emit({"workflow_id": workflow_id, "protocol": reference})
@@ -188,7 +188,7 @@ async def study_status(call: Call) -> None:
     """Show the study: protocol, arms, participants, holds with why and hash, delegations."""
     from decisions.stopping.holds import hold_sha256
 
-    state = await (await doors_of(call)).study_state()
+    state = await (await client_of(call)).study_state()
     if call.as_json:
         hashes = {scope: hold_sha256(hold) for scope, hold in state.hold_records.items()}
         return emit(state.model_dump(mode="json") | {"hold_sha256": hashes})
@@ -204,7 +204,7 @@ async def study_hold(call: Call, arm: HeldArm = None) -> None:
     from schemas.commands.commands import Hold
 
     hold = checked(Hold, {"envelope": call.envelope(needs_reason=True), "arm": arm})
-    say_accepted(call, await (await doors_of(call)).hold(hold))
+    say_accepted(call, await (await client_of(call)).hold(hold))
 
 
 @command(study_app, "lift", writes=True)
@@ -228,7 +228,7 @@ async def study_lift(
         source="`trial study status`",
     )
     lift = checked(LiftHold, {"envelope": call.envelope(needs_reason=True) | signed, "arm": arm})
-    say_accepted(call, await (await doors_of(call)).lift_hold(lift))
+    say_accepted(call, await (await client_of(call)).lift_hold(lift))
 
 
 @command(study_app, "delegate", writes=True)
@@ -243,7 +243,7 @@ async def study_delegate(
 
     values = {"person": to_person, "role": to_role, "delegated": not revoke}
     change = checked(ChangeDelegation, {"envelope": call.envelope(needs_reason=True), **values})
-    say_accepted(call, await (await doors_of(call)).change_delegation(change))
+    say_accepted(call, await (await client_of(call)).change_delegation(change))
 
 
 # ---------------------------------------------------------------------- protocol
@@ -357,13 +357,13 @@ async def participant_enroll(
         "age_years": age,
     }
     enroll = checked(Enroll, {"envelope": call.envelope(site=site_in(subject)), **values})
-    say_accepted(call, await (await doors_of(call)).enroll(enroll))
+    say_accepted(call, await (await client_of(call)).enroll(enroll))
 
 
 @command(participant_app, "status")
 async def participant_status(call: Call, subject: Subject) -> None:
     """Show where a participant stands."""
-    state = await (await doors_of(call)).participant_state(subject)
+    state = await (await client_of(call)).participant_state(subject)
     if call.as_json:
         return emit(state)
     return show_participant(state)
@@ -374,8 +374,8 @@ async def participant_response(call: Call, subject: Subject) -> None:
     """Show a participant's tumour assessments, responses by RECIST 1.1, the best one and its duration, deviations."""
     from decisions.response.imaging import imaging_overview
 
-    doors = await doors_of(call)
-    state, protocol = await doors.participant_state(subject), await doors.protocol()
+    client = await client_of(call)
+    state, protocol = await client.participant_state(subject), await client.protocol()
     imaging = imaging_overview(protocol, state, datetime.now(UTC).date())
     if call.as_json:
         names = ("baseline", "assessments", "timepoints", "best_response", "responses", "deviations")
@@ -386,9 +386,9 @@ async def participant_response(call: Call, subject: Subject) -> None:
 @command(participant_app, "list")
 async def participant_list(call: Call) -> None:
     """List the study's participants: where they stand, or how they ended."""
-    doors = await doors_of(call)
-    study = await doors.study_state()
-    states = await states_of(doors, study.active)
+    client = await client_of(call)
+    study = await client.study_state()
+    states = await states_of(client, study.active)
     rows: list[dict[str, object]] = [
         {"subject": s.subject, "stage": s.stage, "arm": s.assignment and s.assignment.arm, "open_tasks": len(s.tasks)}
         for s in states
@@ -421,7 +421,7 @@ async def withdraw(
 
     envelope = call.envelope(site=site_in(subject), needs_reason=True)
     end = checked(EndParticipation, {"envelope": envelope, "reason": kind, "occurred_on": on})
-    say_accepted(call, await (await doors_of(call)).end_participation(subject, end))
+    say_accepted(call, await (await client_of(call)).end_participation(subject, end))
 
 
 # ---------------------------------------------------------------------- worklist and tasks
@@ -484,7 +484,7 @@ def task_complete(
     send = checked(AnswerTask, {"envelope": envelope, "task_id": task_id, "answer": answer.model_dump()})
 
     async def sent() -> "Accepted":
-        return await (await doors_of(call)).answer_task(task["owner"], send)
+        return await (await client_of(call)).answer_task(task["owner"], send)
 
     say_accepted(call, wait_for(sent()))
 
@@ -515,9 +515,9 @@ async def _find_task(call: Call, task_id: str) -> dict[str, Any]:
         row = await find_task(pool, call.study_id, task_id)
     if row is not None:
         return row
-    doors, owner = await doors_of(call), task_id.partition(":")[0]
+    client, owner = await client_of(call), task_id.partition(":")[0]
     site = site_in(owner)
-    state = await (doors.participant_state(owner) if site else doors.arm_state(owner))
+    state = await (client.participant_state(owner) if site else client.arm_state(owner))
     task = state.tasks.get(task_id)
     if task is None:
         rule, expected = f"{owner} has no such task", " or ".join(state.tasks) or "no open task now"
@@ -528,9 +528,9 @@ async def _find_task(call: Call, task_id: str) -> dict[str, Any]:
 
 
 async def _form(call: Call, task: dict[str, Any]) -> AnswerForm:
-    doors = await doors_of(call)
-    known = _lesions(await doors.participant_state(task["owner"])) if task["kind"] == "imaging" else {}
-    return AnswerForm(str(task["kind"]), await doors.protocol(), task["detail"], known)
+    client = await client_of(call)
+    known = _lesions(await client.participant_state(task["owner"])) if task["kind"] == "imaging" else {}
+    return AnswerForm(str(task["kind"]), await client.protocol(), task["detail"], known)
 
 
 def _lesions(state: "ParticipantState") -> dict[str, list[dict[str, str]]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.committee_output import show_arm, show_packet
-from cli.connection import doors_of, say_accepted
+from cli.connection import client_of, say_accepted
 from cli.input import Call, MeaningOption, SignOption, checked, command, signature
 from cli.output import Exit, emit, fail, say
 
@@ -27,9 +27,9 @@ async def arm_status(call: Call, arm: Annotated[str | None, typer.Argument(help=
     """Show an arm: counts per level, the rule's recommendation, the decisions, reopened ones, Phase 2."""
     from decisions.dose.escalation import tallies
 
-    doors = await doors_of(call)
-    protocol = await doors.protocol()
-    states = [await doors.arm_state(name) for name in ([arm] if arm else [each.id for each in protocol.arms])]
+    client = await client_of(call)
+    protocol = await client.protocol()
+    states = [await client.arm_state(name) for name in ([arm] if arm else [each.id for each in protocol.arms])]
     counted = [(state, tallies(state, protocol.arm(state.arm))) for state in states]
     if call.as_json:
         documents = [
@@ -49,7 +49,7 @@ async def arm_packet(
     pdf: Annotated[Path | None, typer.Option("--pdf", help="Write the packet as a PDF to this file.")] = None,
 ) -> None:
     """Show what the committee reads before it decides, and the hash that its signature names."""
-    told = await (await doors_of(call)).packet(arm)
+    told = await (await client_of(call)).packet(arm)
     written = _write(told, html, pdf)
     if call.as_json:
         return emit(told.model_dump(mode="json") | {"files": [str(file) for file in written]})
@@ -108,4 +108,4 @@ async def arm_decide(  # noqa: PLR0913, PLR0917 - a signed decision has these pa
     )
     envelope = call.envelope() | signed
     decide = checked(Decide, {"envelope": envelope, "cohort": cohort, "action": action, "level": level})
-    say_accepted(call, await (await doors_of(call)).decide(arm, decide))
+    say_accepted(call, await (await client_of(call)).decide(arm, decide))

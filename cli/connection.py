@@ -1,4 +1,4 @@
-"""How the `trial` command reaches what it asks: the workflows' doors, their histories, and the database."""
+"""How the `trial` command reaches what it asks: the workflows' client, their histories, and the database."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowHistory
 
     from activities.database import Pool
-    from client.trial_client import Doors
+    from client.trial_client import TrialClient
     from deploy.settings import Settings
     from schemas.commands.commands import Accepted
     from schemas.state.participant import ParticipantState
@@ -41,11 +41,11 @@ async def connected(call: Call) -> "Client":
     return await connect(settings_of(call), data_converter=DATA_CONVERTER)
 
 
-async def doors_of(call: Call) -> "Doors":
-    """Return the doors to the study's workflows."""
-    from client.trial_client import Doors
+async def client_of(call: Call) -> "TrialClient":
+    """Return the client to the study's workflows."""
+    from client.trial_client import TrialClient
 
-    return Doors(await connected(call), call.study_id)
+    return TrialClient(await connected(call), call.study_id)
 
 
 @asynccontextmanager
@@ -112,13 +112,13 @@ async def runs_of(call: Call, where: str) -> "list[WorkflowHistory]":
         fail(Exit.UNKNOWN, "Unknown", "not known to this server and namespace", field="workflow", value=workflow_id)
 
 
-async def states_of(doors: "Doors", subjects: Iterable[str]) -> "list[ParticipantState]":
+async def states_of(client: "TrialClient", subjects: Iterable[str]) -> "list[ParticipantState]":
     """Ask participants' workflows, those that have ended too, for their states in the order given."""
     places = asyncio.Semaphore(ASKED_AT_ONCE)
 
     async def ask(subject: str) -> "ParticipantState":
         async with places:
-            return await doors.participant_state(subject)
+            return await client.participant_state(subject)
 
     return await asyncio.gather(*(ask(subject) for subject in subjects))
 

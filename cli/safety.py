@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.connection import doors_of, runs_of, say_accepted, site_in, states_of, subjects_of
+from cli.connection import client_of, runs_of, say_accepted, site_in, states_of, subjects_of
 from cli.input import Call, checked, command, read_values
 from cli.output import Exit, emit, fail, of_problem
 from cli.safety_output import (
@@ -193,7 +193,7 @@ async def adverse_event_report(call: Call, subject: Subject, options: EventOptio
     event = options.changed({})
     _check_given(event)
     report = checked(ReportAdverseEvent, {"envelope": call.envelope(site=site_in(subject)), "event": event})
-    say_accepted(call, await (await doors_of(call)).report_adverse_event(subject, report))
+    say_accepted(call, await (await client_of(call)).report_adverse_event(subject, report))
 
 
 @command(event_app, "amend", writes=True)
@@ -220,15 +220,15 @@ async def adverse_event_amend(
         rule, expected = "nothing is changed", "a changed field, such as --grade 3, --file or --clear ended_on"
         fail(Exit.BAD_INPUT, "MissingOption", rule, field="event", expected=expected)
     envelope = call.envelope(site=site_in(subject), needs_reason=True)
-    doors = await doors_of(call)
-    before, current = _current(await doors.participant_state(subject), event_id)
+    client = await client_of(call)
+    before, current = _current(await client.participant_state(subject), event_id)
     event = options.changed(_cleared(before, clear or []))
     values = {"envelope": envelope, "event_id": event_id, "version": version or current, "event": event}
     amend = checked(AmendAdverseEvent, values)
     if version is None:
         typer.echo(f"{event_id} is at version {current}: {event_line(before)}", err=True)
     show_changes(before, amend.event)
-    say_accepted(call, await doors.amend_adverse_event(subject, amend))
+    say_accepted(call, await client.amend_adverse_event(subject, amend))
 
 
 def _cleared(event: "AdverseEvent", clear: Sequence[str]) -> dict[str, Any]:
@@ -261,7 +261,7 @@ async def adverse_event_list(call: Call, subject: Subject) -> None:
     """List a participant's adverse events: grades, standing as a dose-limiting toxicity, reports due."""
     from decisions.safety.adverse_events import event_ids
 
-    state = await (await doors_of(call)).participant_state(subject)
+    state = await (await client_of(call)).participant_state(subject)
     rows = [event_row(state, event_id) for event_id in event_ids(state)]
     return emit(rows) if call.as_json else show_events(subject, rows)
 
@@ -271,7 +271,7 @@ async def adverse_event_show(call: Call, subject: Subject, event_id: EventId) ->
     """Show an adverse event: what it says now, all its versions (who, when, why, old and new), what followed."""
     from history.reading import facts_in
 
-    state = await (await doors_of(call)).participant_state(subject)
+    state = await (await client_of(call)).participant_state(subject)
     event, _ = _current(state, event_id)
     versions, followed = versions_in(facts_in(await runs_of(call, subject)), event_id)
     row = event_row(state, event_id) | {"event": event}
@@ -291,8 +291,8 @@ async def safety_clocks(
     from decisions.safety.reporting_clocks import clock_report
 
     now = _moment(as_of)
-    doors = await doors_of(call)
-    states = await states_of(doors, subjects_of(await doors.study_state()))
+    client = await client_of(call)
+    states = await states_of(client, subjects_of(await client.study_state()))
     counts = clock_report([row for state in states for row in state.reports.values()], now)
     rows = [row for state in states for row in clock_rows(state, now)]
     rows.sort(key=lambda row: (str(row["due_at"]), str(row["subject"])))

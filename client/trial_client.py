@@ -1,8 +1,7 @@
-"""The doors through which people and virtual people reach the workflows: one typed call for each command."""
+"""The typed client of a study's workflows: one call for each command of a person."""
 
 import asyncio
 import uuid
-from typing import TypeVar
 
 from pydantic import BaseModel
 from temporalio.client import Client, WorkflowUpdateFailedError
@@ -11,18 +10,11 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from decisions.commands.checks import wrong_role
-from decisions.stopping.holds import hold_sha256
 from schemas import names
 from schemas.base import Role
 from schemas.commands import commands as c
-from schemas.dose.packet import PacketWithHash
 from schemas.problem import Problem, ProblemType
-from schemas.protocol import Protocol
-from schemas.state.arm import ArmState
-from schemas.state.participant import ParticipantState
-from schemas.state.study import HoldWithHash, StudyState
 
-Model = TypeVar("Model", bound=BaseModel)
 NOT_READY = "NotReady"
 PASSING = (
     RPCStatusCode.RESOURCE_EXHAUSTED,
@@ -30,11 +22,10 @@ PASSING = (
     RPCStatusCode.ABORTED,
     RPCStatusCode.UNAVAILABLE,
 )
-"""A workflow takes ten updates at a time, lets go of them when a worker dies, and cannot be asked before it starts."""
+"""A workflow takes ten updates at a time, drops them when a worker dies, and takes none before it starts."""
 HAS_ENDED = ("already completed", "aborted by closing workflow")
 """What Temporal says of a workflow that has ended, or ended while a command was on its way."""
 NOT_READY_ATTEMPTS = 60
-LET_GO_AT_MOST = 2
 NOT_READY_PAUSE_SECONDS = 0.1
 
 
@@ -52,15 +43,15 @@ class UnknownError(Exception):
 
 
 class NotReadyError(Exception):
-    """A workflow or its worker does not take commands now; nothing was changed."""
+    """A workflow does not take commands now; nothing was changed."""
 
 
-class Doors:
-    """Commands and questions for one study."""
+class TrialClient:
+    """Sends commands to the workflows of one study."""
 
     def __init__(self, client: Client, study: str) -> None:
         """Use the client; the study need not exist yet."""
-        self.client = client
+        self.temporal = client
         self.study = study
 
     async def start_study(self, command: c.StartStudy) -> str:
@@ -70,7 +61,7 @@ class Doors:
         if problem is not None:
             raise RefusedError(problem)
         try:
-            await self.client.start_workflow(
+            await self.temporal.start_workflow(
                 "StudyWorkflow",
                 args=[command, None],
                 id=workflow_id,
@@ -126,38 +117,13 @@ class Doors:
         """Delegate a role to a person, or take it back."""
         return await self._send(names.study_id(self.study), "change_delegation", command)
 
-    async def packet(self, arm: str) -> PacketWithHash:
-        """Ask an arm for what its committee reads, and for the hash that it signs."""
-        return await self._ask(names.arm_id(self.study, arm), "packet", PacketWithHash)
-
-    async def hold_record(self, scope: str) -> HoldWithHash | None:
-        """Ask the study for a hold in force ('study' or the arm), and for the hash that its lifting signs."""
-        hold = (await self.study_state()).hold_records.get(scope)
-        return None if hold is None else HoldWithHash(hold=hold, sha256=hold_sha256(hold))
-
-    async def study_state(self) -> StudyState:
-        """Ask the study."""
-        return await self._ask(names.study_id(self.study), "state", StudyState)
-
-    async def protocol(self) -> Protocol:
-        """Ask the study for its protocol."""
-        return await self._ask(names.study_id(self.study), "protocol", Protocol)
-
-    async def arm_state(self, arm: str) -> ArmState:
-        """Ask an arm."""
-        return await self._ask(names.arm_id(self.study, arm), "state", ArmState)
-
-    async def participant_state(self, subject: str) -> ParticipantState:
-        """Ask a participant's workflow; it answers after its end, too."""
-        return await self._ask(names.participant_id(self.study, subject), "state", ParticipantState)
-
     async def _send(self, workflow_id: str, update: str, command: BaseModel) -> c.Accepted:
         # The id makes every retry land on the same update: a command takes effect once, however often it is tried.
         # Only an update that found its workflow not ready gets a new one: its outcome is kept under the old.
         update_id = uuid.uuid4().hex
         for attempt in range(NOT_READY_ATTEMPTS):
             try:
-                accepted: c.Accepted = await self.client.get_workflow_handle(workflow_id).execute_update(
+                accepted: c.Accepted = await self.temporal.get_workflow_handle(workflow_id).execute_update(
                     update, command, id=update_id, result_type=c.Accepted
                 )
                 return accepted
@@ -173,20 +139,6 @@ class Doors:
                     raise self._unknown(workflow_id, error) from None
             await asyncio.sleep(min(attempt + 1, 10) * NOT_READY_PAUSE_SECONDS)
         raise NotReadyError(f"{workflow_id} did not become ready to take {update}; nothing was changed, try again")
-
-    async def _ask(self, workflow_id: str, query: str, kind: type[Model]) -> Model:
-        let_go = 0
-        for _ in range(NOT_READY_ATTEMPTS):
-            try:
-                answer: Model = await self.client.get_workflow_handle(workflow_id).query(query, result_type=kind)
-                return answer
-            except RPCError as error:
-                # A worker that begins anew may let go of a question that it has taken already (ADR 0019).
-                let_go += error.status is RPCStatusCode.DEADLINE_EXCEEDED
-                if error.status not in (*PASSING, RPCStatusCode.DEADLINE_EXCEEDED) or let_go > LET_GO_AT_MOST:
-                    raise self._unknown(workflow_id, error) from None
-                await asyncio.sleep(NOT_READY_PAUSE_SECONDS)
-        raise NotReadyError(f"{workflow_id} does not answer; is a worker running?")
 
     def _unknown(self, workflow_id: str, error: RPCError) -> Exception:
         if error.status is not RPCStatusCode.NOT_FOUND:

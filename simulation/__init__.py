@@ -1,1 +1,1 @@
-"""Virtual sites, participants and a committee. They use the same doors as people do."""
+"""Virtual sites, participants and a committee. They use the same client as people do."""

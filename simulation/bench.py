@@ -29,7 +29,7 @@ from activities.bank_file import load_units
 from activities.database import Pool, open_pool
 from activities.worklist import listen
 from client.converter import DATA_CONVERTER
-from client.trial_client import Doors
+from client.trial_client import TrialClient
 from deploy.migrate import migrate
 from deploy.settings import connect, load_settings
 from deploy.stack import down, read_stack, up
@@ -91,7 +91,7 @@ class Bench:
         """Run `count` whole journeys, `together` at a time; return seconds and the answers' latencies in ms."""
         world = await self._study()
         latencies: list[float] = []
-        _time_answers(world.doors, latencies)
+        _time_answers(world.client, latencies)
         gate = asyncio.Semaphore(together)
 
         async def one(number: int) -> None:
@@ -171,20 +171,20 @@ class Bench:
 
         async def ask(number: int) -> int:
             async with gate:
-                return len((await world.doors.participant_state(f"CN01-{number:04d}")).tasks)
+                return len((await world.client.participant_state(f"CN01-{number:04d}")).tasks)
 
         opened = await asyncio.gather(*(ask(number) for number in range(1, count + 1)))
         return {"enrol_seconds": seconds, "with_open_tasks": float(sum(1 for tasks in opened if tasks))}
 
     async def _with_tasks(self, world: World) -> int:
         counted = await self._pool.fetchval(
-            "SELECT count(DISTINCT owner) FROM task WHERE study = $1", world.doors.study
+            "SELECT count(DISTINCT owner) FROM task WHERE study = $1", world.client.study
         )
         return int(counted)
 
     async def _study(self, units: int = 60) -> World:
         self._studies += 1
-        world = World(Doors(self._client, f"bench-{self._studies}"), self._pool, self._news)
+        world = World(TrialClient(self._client, f"bench-{self._studies}"), self._pool, self._news)
         await self._pool.execute("TRUNCATE reservation, custody, unit")
         if units:
             today = datetime.now(UTC).date()
@@ -195,8 +195,8 @@ class Bench:
         return world
 
 
-def _time_answers(doors: Doors, latencies: list[float]) -> None:
-    answer = doors.answer_task
+def _time_answers(client: TrialClient, latencies: list[float]) -> None:
+    answer = client.answer_task
 
     async def timed(subject: str, command: object) -> object:
         began = time.perf_counter()
@@ -204,7 +204,7 @@ def _time_answers(doors: Doors, latencies: list[float]) -> None:
         latencies.append(1000 * (time.perf_counter() - began))
         return accepted
 
-    doors.answer_task = timed  # type: ignore[assignment, method-assign]
+    client.answer_task = timed  # type: ignore[assignment, method-assign]
 
 
 async def _timed(work: Awaitable[object]) -> float:

@@ -24,13 +24,13 @@ class VirtualCommittee:
     def __init__(self, world: World, arm: str) -> None:
         """Serve one arm."""
         self._world, self._arm = world, arm
-        self._workflow_id = names.arm_id(world.doors.study, arm)
+        self._workflow_id = names.arm_id(world.client.study, arm)
 
     async def serve(self) -> ArmState:
         """Decide whenever a decision is asked for; return the arm's state when its escalation has ended."""
         while True:
             await self._world.news.wait(self._workflow_id, LOOK_AGAIN_SECONDS)
-            state = await self._world.doors.arm_state(self._arm)
+            state = await self._world.client.arm_state(self._arm)
             if state.status in (ArmStatus.CLOSED, ArmStatus.EXPANSION):
                 return state
             if self._arm in state.holds:
@@ -40,12 +40,12 @@ class VirtualCommittee:
 
     async def _lift_hold_of_a_rule(self) -> None:
         """Lift what a stopping rule has placed: the committee has met on it, and signs the record of the hold."""
-        read = await self._world.doors.hold_record(self._arm)
+        read = await self._world.client.hold_record(self._arm)
         while read is None or read.hold.rule is None:
-            if self._arm not in (await self._world.doors.arm_state(self._arm)).holds or read is not None:
+            if self._arm not in (await self._world.client.arm_state(self._arm)).holds or read is not None:
                 return
             await asyncio.sleep(STUDY_HEARS_SECONDS)
-            read = await self._world.doors.hold_record(self._arm)
+            read = await self._world.client.hold_record(self._arm)
         who = Envelope(
             person=PEOPLE[Role.COMMITTEE],
             role=Role.COMMITTEE,
@@ -54,7 +54,7 @@ class VirtualCommittee:
             signature=Signature(meaning=APPROVAL, signed_sha256=read.sha256),
         )
         try:
-            await self._world.doors.lift_hold(LiftHold(envelope=who, arm=self._arm))
+            await self._world.client.lift_hold(LiftHold(envelope=who, arm=self._arm))
         except RefusedError as refused:
             # The rule found more meanwhile, or somebody else has lifted it: the arm tells, and is looked at again.
             if refused.problem.type not in (ProblemType.PACKET_CHANGED, ProblemType.NOTHING_TO_LIFT):
@@ -63,8 +63,8 @@ class VirtualCommittee:
     async def _decide_on_packet(self) -> None:
         """Decide on what is read; news that comes before the decision arrives has it read again."""
         while True:
-            read = await self._world.doors.packet(self._arm)
-            state = await self._world.doors.arm_state(self._arm)
+            read = await self._world.client.packet(self._arm)
+            state = await self._world.client.arm_state(self._arm)
             asked = state.recommendation is not None or state.review_due
             if not (asked and state.tasks) or read.packet.open_candidates:
                 return
@@ -91,7 +91,7 @@ class VirtualCommittee:
             action=recommendation.action,
             level=recommendation.level,
         )
-        await self._world.doors.decide(self._arm, command)
+        await self._world.client.decide(self._arm, command)
 
 
 async def decide_all(world: World, arms: list[str]) -> list[ArmState]:

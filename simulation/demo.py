@@ -22,7 +22,7 @@ from rich.table import Table
 from activities.database import open_pool
 from activities.worklist import listen
 from client.converter import DATA_CONVERTER
-from client.trial_client import Doors
+from client.trial_client import TrialClient
 from deploy.migrate import migrate
 from deploy.settings import connect, load_settings
 from deploy.stack import down, up
@@ -126,7 +126,7 @@ async def _demo(data: Path, seed: int) -> None:
     await migrate(pool)
     news = News()
     connection = await listen(settings.database_url, news.stir)
-    world = World(Doors(client, STUDY), pool, news)
+    world = World(TrialClient(client, STUDY), pool, news)
     loaded = load_protocol(default_protocol_path())
     people = draw_population(seed, SITES, [target for arm in loaded.protocol.arms for target in arm.targets], STORIES)
     targets = sorted({person.antigens for person in people if person.antigens})
@@ -155,7 +155,7 @@ async def _with_progress(world: World, loaded: LoadedProtocol, people: list[Virt
 
 
 async def _progress(world: World, protocol: Protocol, expected: int, seconds: float) -> Table:
-    study = await world.doors.study_state()
+    study = await world.client.study_state()
     table = Table(
         title=f"{seconds:.0f} s: {len(study.active)} on study, {len(study.ended)} of {expected} ended",
         title_justify="left",
@@ -163,7 +163,7 @@ async def _progress(world: World, protocol: Protocol, expected: int, seconds: fl
     for column in ("Arm", "Cohort", "Level", "Waiting", "In cohort", "Decisions"):
         table.add_column(column)
     for arm in protocol.arms:
-        state = await world.doors.arm_state(arm.id)
+        state = await world.client.arm_state(arm.id)
         cohort = [slot.state.value for slot in state.slots if slot.cohort == state.cohort]
         decided = ", ".join(d.action.value for d in state.decisions)
         table.add_row(arm.id, str(state.cohort), str(state.level), str(len(state.queue)), ", ".join(cohort), decided)
@@ -171,7 +171,7 @@ async def _progress(world: World, protocol: Protocol, expected: int, seconds: fl
 
 
 async def _report(world: World, loaded: LoadedProtocol, arms: list[ArmState], people: list[VirtualParticipant]) -> None:
-    states = [await world.doors.participant_state(person.subject) for person in people]
+    states = [await world.client.participant_state(person.subject) for person in people]
     for arm in arms:
         console.print(_arm_table(loaded.protocol, arm))
         if arm.expansions:
@@ -275,8 +275,8 @@ async def _timeline(world: World, state: ParticipantState) -> Table:
     table = Table(title=f"{state.subject}: {state.disposition}", title_justify="left")
     for column in ("When", "What", "Who", "Why"):
         table.add_column(column)
-    workflow_id = names.participant_id(world.doors.study, state.subject)
-    for found in facts_in(await fetch_runs(world.doors.client, workflow_id)):
+    workflow_id = names.participant_id(world.client.study, state.subject)
+    for found in facts_in(await fetch_runs(world.client.temporal, workflow_id)):
         fact = found.fact
         if fact["kind"] != "task_opened":
             table.add_row(str(fact["at"])[:16].replace("T", " "), _what(fact), fact["who"], fact["why"])
@@ -291,7 +291,7 @@ def _what(fact: dict[str, Any]) -> str:
 async def _facts_check(world: World, states: list[ParticipantState]) -> None:
     events = Counter[str]()
     for state in states:
-        handle = world.doors.client.get_workflow_handle(names.participant_id(world.doors.study, state.subject))
+        handle = world.client.temporal.get_workflow_handle(names.participant_id(world.client.study, state.subject))
         description = await handle.describe()
         events["events"] += description.history_length
         events["open"] += description.close_time is None

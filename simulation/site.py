@@ -13,7 +13,7 @@ from typing import Any
 
 from activities.database import Pool
 from activities.worklist import look
-from client.trial_client import Doors, RefusedError, UnknownError
+from client.trial_client import TrialClient, RefusedError, UnknownError
 from schemas import names
 from schemas.base import Role, site_of
 from schemas.commands.commands import (
@@ -98,16 +98,16 @@ class News:
 
 
 class World:
-    """What virtual people share: the doors, the worklist, the news and the calendar."""
+    """What virtual people share: the client, the worklist, the news and the calendar."""
 
-    def __init__(self, doors: Doors, pool: Pool, news: News) -> None:
+    def __init__(self, client: TrialClient, pool: Pool, news: News) -> None:
         """Begin with every clock unknown."""
-        self.doors, self.pool, self.news = doors, pool, news
-        self.clocks = Clocks(doors.client)
+        self.client, self.pool, self.news = client, pool, news
+        self.clocks = Clocks(client.temporal)
 
     async def bring_arm(self, arm: str, moment: datetime) -> None:
         """Bring an arm to a moment: its committee lives on the same calendar as the participants."""
-        arm_id = names.arm_id(self.doors.study, arm)
+        arm_id = names.arm_id(self.client.study, arm)
         standing = await self.pool.fetchval("SELECT at FROM standing WHERE workflow_id = $1", arm_id)
         if standing is not None:
             self.clocks.heard(arm_id, standing)
@@ -120,8 +120,8 @@ class VirtualSite:
     def __init__(self, world: World, protocol: Protocol, person: VirtualParticipant, toxicity: Toxicity) -> None:
         """`toxicity` says whether a dosed participant will have a DLT."""
         self._world, self._protocol, self._person, self._toxicity = world, protocol, person, toxicity
-        self._doors, self._pool, self._news = world.doors, world.pool, world.news
-        self._workflow_id = names.participant_id(world.doors.study, person.subject)
+        self._client, self._pool, self._news = world.client, world.pool, world.news
+        self._workflow_id = names.participant_id(world.client.study, person.subject)
         self._forwarded: datetime | None = None
         self._toxicity_known = False
         self._day_zero: date | None = None
@@ -136,7 +136,7 @@ class VirtualSite:
             consent_version="1.0",
             age_years=self._person.age_years,
         )
-        await self._doors.enroll(command)
+        await self._client.enroll(command)
 
     async def live(self, until: Callable[[str], bool] = lambda stage: stage == "ended") -> None:
         """Answer everything until the participant has ended (or reached another stage)."""
@@ -178,7 +178,7 @@ class VirtualSite:
     async def _is_taken(self, command: AnswerTask) -> bool:
         """Send an answer; return whether it still was wanted, or whether the worklist has changed meanwhile."""
         try:
-            await self._doors.answer_task(self._person.subject, command)
+            await self._client.answer_task(self._person.subject, command)
         except RefusedError as refused:
             if refused.problem.type not in OVERTAKEN:
                 raise
@@ -197,7 +197,7 @@ class VirtualSite:
     async def _bring_the_arm(self, moment: datetime) -> None:
         if self._day_zero is None or (moment.date() - self._day_zero).days != self._protocol.dlt.window_days:
             return
-        state = await self._doors.participant_state(self._person.subject)
+        state = await self._client.participant_state(self._person.subject)
         if state.slot is not None:
             await self._world.bring_arm(state.slot.arm, moment)
 
@@ -208,7 +208,7 @@ class VirtualSite:
             occurred_on=now.date(),
         )
         try:
-            await self._doors.end_participation(self._person.subject, command)
+            await self._client.end_participation(self._person.subject, command)
         except RefusedError as refused:
             if refused.problem.type not in OVERTAKEN:
                 raise
@@ -217,13 +217,13 @@ class VirtualSite:
         if self._toxicity_known or not str(task["step"]).startswith("treatment-check-infusion-2"):
             return
         self._toxicity_known = True
-        state = await self._doors.participant_state(self._person.subject)
+        state = await self._client.participant_state(self._person.subject)
         if state.slot is not None and await self._toxicity(state):
             await self._world.bring_arm(state.slot.arm, now)
             command = ReportAdverseEvent(
                 envelope=self._envelope(Role.INVESTIGATOR, now, "seen at the ward"), event=severe_icans(now)
             )
-            await self._doors.report_adverse_event(self._person.subject, command)
+            await self._client.report_adverse_event(self._person.subject, command)
 
     def _envelope(self, role: Role, now: datetime, reason: str | None = None) -> Envelope:
         return Envelope(person=PEOPLE[role], role=role, site=site_of(self._person.subject), time=now, reason=reason)

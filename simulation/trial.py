@@ -36,7 +36,7 @@ def bank_csv(targets: Iterable[tuple[Antigen, ...]], *, units: int, million_cell
 
 async def start_study(world: World, loaded: LoadedProtocol) -> None:
     """Start the study, and delegate what is signed for: the committee's decisions, and the lifting of holds."""
-    await world.doors.start_study(
+    await world.client.start_study(
         StartStudy(
             envelope=Envelope(
                 person=PEOPLE[Role.OPERATIONS],
@@ -44,7 +44,7 @@ async def start_study(world: World, loaded: LoadedProtocol) -> None:
                 time=datetime.now(UTC),
                 reason="first site is ready",
             ),
-            study=world.doors.study,
+            study=world.client.study,
             protocol=loaded.protocol,
             reference=loaded.reference,
         )
@@ -67,7 +67,7 @@ async def delegate(world: World, role: Role, *, delegated: bool = True) -> None:
         role=role,
         delegated=delegated,
     )
-    await world.doors.change_delegation(command)
+    await world.client.change_delegation(command)
 
 
 async def fill_bank(pool: Pool, loaded: LoadedProtocol, targets: Iterable[tuple[Antigen, ...]], *, units: int) -> int:
@@ -84,7 +84,7 @@ def toxicity_script(world: World, script: Toxicities) -> Toxicity:
     async def has_dlt(state: ParticipantState) -> bool:
         if state.slot is None or state.slot.phase > 1:
             return False
-        arm = await world.doors.arm_state(state.slot.arm)
+        arm = await world.client.arm_state(state.slot.arm)
         ordinal = slot_ordinal(arm, state.subject, state.slot.level)
         return ordinal in script.get((arm.arm, state.slot.level), ())
 

@@ -20,7 +20,7 @@ from deploy.stack import Stack, down, up
 from protocols.loader import LoadedProtocol, default_protocol_path, load_protocol
 from simulation.site import News, World
 from tests.cli.trial_command import nowhere, participant, study, trial  # noqa: F401 - fixtures of several test modules
-from tests.workflows.shown import PatientDoors
+from tests.workflows.shown import PatientClient
 from worker import make_worker
 
 # The tests' worker runs in their own process; the stack's own is a process that does nothing.
@@ -79,11 +79,11 @@ def protocol() -> LoadedProtocol:
 
 @pytest.fixture
 async def world(client: Client, pool: Pool, dsn: str, trial_worker: None) -> AsyncIterator[World]:
-    """A world for one study of its own, with an empty bank: doors, worklist, news and calendar."""
+    """A world for one study of its own, with an empty bank: client, worklist, news and calendar."""
     await pool.execute("TRUNCATE reservation, custody, unit")
     news = News()
     connection = await listen(dsn, news.stir)
-    yield World(PatientDoors(client, f"study-{uuid.uuid4().hex[:8]}", pool), pool, news)
+    yield World(PatientClient(client, f"study-{uuid.uuid4().hex[:8]}", pool), pool, news)
     await connection.close()
     # Its callbacks may still be on their way.
     await asyncio.sleep(0)

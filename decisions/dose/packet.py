@@ -10,10 +10,18 @@ from datetime import date
 from decisions.dose.escalation import tally
 from decisions.dose.reopening import recommend_now
 from decisions.hashing import content_sha256
-from schemas.dose.packet import Hypothetical, PacketContext, PacketLevel, ParticipantEvent, SafetyPacket, WhatIf
-from schemas.protocol import Arm, Escalation
+from schemas.dose.packet import (
+    Hypothetical,
+    PacketContext,
+    PacketLevel,
+    PacketWithHash,
+    ParticipantEvent,
+    SafetyPacket,
+    WhatIf,
+)
+from schemas.protocol import Arm, Escalation, ProtocolReference
 from schemas.safety.summary import EventDlt, ReportedEvent, SafetySummary
-from schemas.state.arm import ArmState, SlotRecord, SlotState
+from schemas.state.arm import ArmState, ArmStatus, SlotRecord, SlotState
 
 _CHANGES: dict[WhatIf, tuple[tuple[SlotState, ...], SlotState]] = {
     # Whose window is open is the likelier to have a DLT; a clean window counts when it turns out not to be clean.
@@ -63,6 +71,32 @@ def build_packet(
         fired=context.fired,
         reopened=context.reopened,
     )
+
+
+def present_packet(
+    rules: Escalation,
+    arm: Arm,
+    state: ArmState,
+    *,
+    protocol: ProtocolReference,
+    dlt_window_days: int,
+    planned_infusions: int | None,
+) -> PacketWithHash:
+    """
+    Build the packet of an arm as it is, with its hash.
+
+    The workflow checks a decision's signature against it, and whoever shows the packet builds it by the same function.
+    """
+    context = PacketContext(
+        protocol=protocol,
+        phase="Phase 2" if state.status is ArmStatus.EXPANSION else "Phase 1",
+        dlt_window_days=dlt_window_days,
+        planned_infusions=planned_infusions,
+        fired=state.fired,
+        reopened=state.reopened,
+    )
+    packet = build_packet(rules, arm, state, state.summaries, context)
+    return PacketWithHash(packet=packet, sha256=packet_sha256(packet))
 
 
 def packet_sha256(packet: SafetyPacket) -> str:

@@ -42,7 +42,7 @@ HASH = "0" * 64
 def shell(world: World, nowhere: Trial, client: Client, dsn: str) -> Trial:
     """The command on the world's study, whose time tests can move."""
     address = client.service_client.config.target_host
-    stack = {"TEMPORAL_ADDRESS": address, "TRIAL_DATABASE_URL": dsn, "TRIAL_STUDY": world.doors.study}
+    stack = {"TEMPORAL_ADDRESS": address, "TRIAL_DATABASE_URL": dsn, "TRIAL_STUDY": world.client.study}
     return replace(nowhere, environment=nowhere.environment | stack)
 
 

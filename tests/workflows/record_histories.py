@@ -18,7 +18,7 @@ from temporalio.client import WorkflowHistory
 from activities.database import Pool, open_pool
 from activities.worklist import listen
 from client.converter import DATA_CONVERTER
-from client.trial_client import Doors
+from client.trial_client import TrialClient
 from deploy.migrate import migrate
 from deploy.settings import connect, load_settings
 from deploy.stack import down, up
@@ -75,7 +75,7 @@ async def record(data: Path, version: str) -> None:
     connection = await listen(settings.database_url, news.stir)
     try:
         async with make_worker(client, pool):
-            await run_trial(World(Doors(client, STUDY), pool, news), pool)
+            await run_trial(World(TrialClient(client, STUDY), pool, news), pool)
         for name, workflow_id in workflows():
             write(FOLDER / f"{version}-{name}.json.gz", await fetch_runs(client, workflow_id))
     finally:

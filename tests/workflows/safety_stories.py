@@ -43,7 +43,7 @@ def life_threatening(case: Case, **changes: object) -> AdverseEvent:
 async def report(case: Case, event: AdverseEvent) -> Accepted:
     """Report an event."""
     command = ReportAdverseEvent(envelope=envelope(Role.INVESTIGATOR, case.now, "seen at the ward"), event=event)
-    return await case.world.doors.report_adverse_event(case.subject, command)
+    return await case.world.client.report_adverse_event(case.subject, command)
 
 
 async def amend(
@@ -59,7 +59,7 @@ async def amend(
         version=version,
         event=AdverseEvent.model_validate(given),
     )
-    return await case.world.doors.amend_adverse_event(case.subject, command)
+    return await case.world.client.amend_adverse_event(case.subject, command)
 
 
 async def open_tasks(case: Case, kind: TaskKind) -> list[str]:
@@ -82,7 +82,7 @@ async def shown(case: Case, step: str) -> Row:
 
 async def told_of(world: World, arm: str, subject: str) -> list[dict[str, Any]]:
     """Return what an arm was told of a participant's safety and outcome."""
-    facts = await facts_of(world.pool, names.arm_id(world.doors.study, arm))
+    facts = await facts_of(world.pool, names.arm_id(world.client.study, arm))
     return [
         fact
         for fact in facts

@@ -1,4 +1,4 @@
-"""Doors that open once people can see what came of a command: the read model follows the histories by a moment."""
+"""TrialClient that open once people can see what came of a command: the read model follows the histories by a moment."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from temporalio.service import RPCError
 
 from activities.database import Pool
 from activities.ledger import Ledger
-from client.trial_client import Doors
+from client.trial_client import TrialClient
 from history.reading import Record
 from schemas.commands.commands import Accepted
 
@@ -16,8 +16,8 @@ LIMIT_SECONDS = 2.0
 PAUSE_SECONDS = 0.01
 
 
-class PatientDoors(Doors):
-    """The same doors; each command comes back when the read model holds what is on record, if that is soon."""
+class PatientClient(TrialClient):
+    """The same client; each command comes back when the read model holds what is on record, if that is soon."""
 
     def __init__(self, client: Client, study: str, pool: Pool) -> None:
         """Compare the server's histories with this database."""

@@ -1,5 +1,5 @@
 """
-Participants, a committee and an operator that a test plays by hand, through the same doors as people use.
+Participants, a committee and an operator that a test plays by hand, through the same client as people use.
 
 A `Case` answers as a site usually does, and lets its participant's clock go on only when nothing is left to answer; a
 test says which steps are answered otherwise, and which are left unanswered.
@@ -88,7 +88,7 @@ async def caught_up(world: World, workflow_id: str) -> list[WorkflowHistory]:
 
     async def has_caught_up() -> bool:
         shown = await facts_of(world.pool, workflow_id)
-        runs[:] = await fetch_runs(world.doors.client, workflow_id)
+        runs[:] = await fetch_runs(world.client.temporal, workflow_id)
         return len(facts_in(runs)) == len(shown)
 
     await eventually(has_caught_up, f"people are shown what the history of {workflow_id} holds")
@@ -102,7 +102,7 @@ class Case:
         """Nobody is enrolled yet."""
         self.world, self.protocol, self.person = world, loaded.protocol, person
         self.subject = person.subject
-        self.workflow_id = names.participant_id(world.doors.study, person.subject)
+        self.workflow_id = names.participant_id(world.client.study, person.subject)
         self.unanswered: set[str] = set()
         self.changes: dict[str, Change] = {}
         self.worker_may_die = False
@@ -137,11 +137,11 @@ class Case:
             consent_version="1.0",
             age_years=self.person.age_years,
         )
-        return await self.world.doors.enroll(command)
+        return await self.world.client.enroll(command)
 
     async def state(self) -> ParticipantState:
         """Ask the workflow."""
-        return await self.world.doors.participant_state(self.subject)
+        return await self.world.client.participant_state(self.subject)
 
     async def facts(self, *kinds: str) -> list[dict[str, Any]]:
         """Return the facts in the read model, of these kinds or of all."""
@@ -150,7 +150,7 @@ class Case:
 
     async def refusals(self) -> list[str]:
         """Return the types of the refusals that the event history itself names, in their order."""
-        found = facts_in(await fetch_runs(self.world.doors.client, self.workflow_id))
+        found = facts_in(await fetch_runs(self.world.client.temporal, self.workflow_id))
         return [fact.fact["problem"]["type"] for fact in found if fact.fact["kind"] == "refused"]
 
     # ------------------------------------------------------------------ playing ahead
@@ -169,7 +169,7 @@ class Case:
     async def reach_end(self) -> ParticipantState:
         """Play ahead until participation has ended, and the workflow too."""
         await self.play(lambda seen: seen.stage == "ended", "participation has ended")
-        await self.world.doors.client.get_workflow_handle(self.workflow_id).result()
+        await self.world.client.temporal.get_workflow_handle(self.workflow_id).result()
         return await self.state()
 
     async def reach_fact(self, *kinds: str) -> dict[str, Any]:
@@ -252,12 +252,12 @@ class Case:
 
     async def _forward_again(self, moment: datetime) -> None:
         """Send the clock on once more: a worker that died or retried may have set its timer only after the first."""
-        history = await self.world.doors.client.get_workflow_handle(self.workflow_id).fetch_history()
+        history = await self.world.client.temporal.get_workflow_handle(self.workflow_id).fetch_history()
         latest = history.events[-1].event_time.ToDatetime(UTC)
         timers = Counter(event.event_type for event in history.events)
         ended = timers[EventType.EVENT_TYPE_TIMER_FIRED] + timers[EventType.EVENT_TYPE_TIMER_CANCELED]
         if latest < moment and timers[EventType.EVENT_TYPE_TIMER_STARTED] > ended:
-            await fast_forward(self.world.doors.client, self.workflow_id, moment - latest)
+            await fast_forward(self.world.client.temporal, self.workflow_id, moment - latest)
 
     async def let_pass(self, days: int) -> None:
         """Let days pass in which nobody acts, though tasks are open."""
@@ -282,7 +282,7 @@ class Case:
         command = AnswerTask(
             envelope=envelope(role or Role(task["role"]), time or self.now), task_id=task["task_id"], answer=answer
         )
-        accepted = await self.world.doors.answer_task(self.subject, command)
+        accepted = await self.world.client.answer_task(self.subject, command)
         self._sent.add(task["task_id"])
         return accepted
 
@@ -291,7 +291,7 @@ class Case:
         command = EndParticipation(
             envelope=envelope(Role.INVESTIGATOR, self.now, why), reason=reason, occurred_on=self.today
         )
-        return await self.world.doors.end_participation(self.subject, command)
+        return await self.world.client.end_participation(self.subject, command)
 
     async def report(
         self, term: str = "Cytokine release syndrome", *, grade: int = 4, dlt: bool = True, onset_on: date | None = None
@@ -299,7 +299,7 @@ class Case:
         """Report an adverse event, of today unless said otherwise."""
         event = AdverseEvent(term=term, grade=grade, onset_on=onset_on or self.today, related=True, dlt=dlt)
         command = ReportAdverseEvent(envelope=envelope(Role.INVESTIGATOR, self.now, "seen at the ward"), event=event)
-        return await self.world.doors.report_adverse_event(self.subject, command)
+        return await self.world.client.report_adverse_event(self.subject, command)
 
 
 async def begin(
@@ -340,7 +340,7 @@ async def _is_known(case: Case) -> bool:
     assignment = (await case.state()).assignment
     if assignment is None:
         return False
-    arm = await case.world.doors.arm_state(assignment.arm)
+    arm = await case.world.client.arm_state(assignment.arm)
     return case.subject in arm.queue or any(slot.subject == case.subject for slot in arm.slots)
 
 
@@ -371,7 +371,7 @@ def refused(kind: ProblemType) -> AbstractContextManager[pytest.ExceptionInfo[Re
 async def arm_now(world: World, arm: str) -> datetime:
     """Return the latest moment that an arm's workflow told."""
     at: datetime = await world.pool.fetchval(
-        "SELECT at FROM standing WHERE workflow_id = $1", names.arm_id(world.doors.study, arm)
+        "SELECT at FROM standing WHERE workflow_id = $1", names.arm_id(world.client.study, arm)
     )
     return at
 
@@ -379,16 +379,16 @@ async def arm_now(world: World, arm: str) -> datetime:
 async def hold(world: World, arm: str | None = None, *, role: Role = Role.OPERATIONS) -> Accepted:
     """Hold an arm, or the study."""
     why = "a safety signal is looked into"
-    return await world.doors.hold(Hold(envelope=envelope(role, datetime.now(UTC), why), arm=arm))
+    return await world.client.hold(Hold(envelope=envelope(role, datetime.now(UTC), why), arm=arm))
 
 
 async def lift(world: World, arm: str | None = None, *, role: Role = Role.OPERATIONS, signed: bool = True) -> Accepted:
     """Lift a hold, signing what is on record of it."""
-    record = await world.doors.hold_record(arm or "study") if signed else None
+    record = await world.client.hold_record(arm or "study") if signed else None
     who = envelope(role, datetime.now(UTC), "the signal was not confirmed")
     if record is not None:
         who = who.model_copy(update={"signature": Signature(meaning=APPROVAL, signed_sha256=record.sha256)})
-    return await world.doors.lift_hold(LiftHold(envelope=who, arm=arm))
+    return await world.client.lift_hold(LiftHold(envelope=who, arm=arm))
 
 
 async def decide(
@@ -403,12 +403,12 @@ async def decide(
 ) -> Accepted:
     """Decide on the arm's present cohort and sign the packet; read it anew when news came meanwhile."""
     while True:
-        read = await world.doors.packet(arm)
+        read = await world.client.packet(arm)
         signature = Signature(meaning=APPROVAL, signed_sha256=read.sha256)
         who = envelope(role, await arm_now(world, arm), reason).model_copy(update={"signature": signature})
         command = Decide(envelope=who, cohort=cohort or read.packet.cohort, action=action, level=level)
         try:
-            return await world.doors.decide(arm, command)
+            return await world.client.decide(arm, command)
         except RefusedError as error:
             if error.problem.type is not ProblemType.PACKET_CHANGED:
                 raise
@@ -420,7 +420,7 @@ async def committee_is_asked(world: World, arm: str = SINGLE) -> Row:
     found: list[Row] = []
 
     async def asked() -> bool:
-        found[:] = [dict(row) for row in await world.pool.fetch(query, world.doors.study, arm)]
+        found[:] = [dict(row) for row in await world.pool.fetch(query, world.client.study, arm)]
         return bool(found)
 
     await eventually(asked, f"the committee is asked about {arm}")
@@ -432,18 +432,18 @@ async def committee_is_asked(world: World, arm: str = SINGLE) -> Row:
 
 async def arm_refusals(world: World, arm: str = SINGLE) -> list[str]:
     """Return the types of the refusals that an arm's event histories name, in their order."""
-    runs = await fetch_runs(world.doors.client, names.arm_id(world.doors.study, arm))
+    runs = await fetch_runs(world.client.temporal, names.arm_id(world.client.study, arm))
     return [fact.fact["problem"]["type"] for fact in facts_in(runs) if fact.fact["kind"] == "refused"]
 
 
 async def arm_facts(world: World, arm: str = SINGLE) -> list[dict[str, Any]]:
     """Return an arm's facts in the read model, in their order."""
-    return await facts_of(world.pool, names.arm_id(world.doors.study, arm))
+    return await facts_of(world.pool, names.arm_id(world.client.study, arm))
 
 
 async def updates_accepted(world: World, workflow_id: str) -> int:
     """Count the updates that a workflow's event histories hold."""
-    runs = await fetch_runs(world.doors.client, workflow_id)
+    runs = await fetch_runs(world.client.temporal, workflow_id)
     accepted = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
     return sum(event.event_type == accepted for run in runs for event in run.events)
 
@@ -451,14 +451,14 @@ async def updates_accepted(world: World, workflow_id: str) -> int:
 async def notices(world: World, task_id: str) -> Counter[str]:
     """Count the outbox's notices of a task by their event."""
     rows = await world.pool.fetch(
-        "SELECT event FROM outbox WHERE study = $1 AND task_id = $2", world.doors.study, task_id
+        "SELECT event FROM outbox WHERE study = $1 AND task_id = $2", world.client.study, task_id
     )
     return Counter(row["event"] for row in rows)
 
 
 async def task_row(world: World, task_id: str) -> Row:
     """Return a task's row, open or closed."""
-    row = await world.pool.fetchrow("SELECT * FROM task WHERE study = $1 AND task_id = $2", world.doors.study, task_id)
+    row = await world.pool.fetchrow("SELECT * FROM task WHERE study = $1 AND task_id = $2", world.client.study, task_id)
     assert row is not None, f"no task {task_id}"
     return dict(row)
 
@@ -466,7 +466,7 @@ async def task_row(world: World, task_id: str) -> Row:
 async def units_by_state(world: World, subject: str) -> tuple[int, int]:
     """Count a participant's units in the bank: promised, and infused."""
     rows = await world.pool.fetch(
-        "SELECT infused FROM reservation WHERE study = $1 AND subject = $2", world.doors.study, subject
+        "SELECT infused FROM reservation WHERE study = $1 AND subject = $2", world.client.study, subject
     )
     infused = sum(row["infused"] for row in rows)
     return len(rows) - infused, infused

@@ -108,7 +108,7 @@ async def test_an_amendment_needs_an_event_a_change_and_a_reason(world: World, p
     )
 
     with refused(ProblemType.UNKNOWN_EVENT) as problem:
-        await world.doors.amend_adverse_event(case.subject, unknown)
+        await world.client.amend_adverse_event(case.subject, unknown)
     with refused(ProblemType.INVALID_INPUT):
         await amend(case, "AE-001", 1)
     with refused(ProblemType.REASON_REQUIRED):
@@ -146,7 +146,7 @@ async def test_an_event_that_cannot_be_is_refused_with_its_field(
     accepted = await updates_accepted(world, case.workflow_id)
 
     with pytest.raises(WorkflowUpdateFailedError) as failed:
-        await world.doors.client.get_workflow_handle(case.workflow_id).execute_update(
+        await world.client.temporal.get_workflow_handle(case.workflow_id).execute_update(
             "report_adverse_event", command | {"event": command["event"] | changes}
         )
 
@@ -187,7 +187,7 @@ async def test_the_arm_is_told_of_severe_events_as_they_are_now(world: World, pr
     await report(case, mild(case, term="Pneumonitis", grade=3))
 
     async def told(grades: list[int]) -> bool:
-        summary = (await world.doors.arm_state(SINGLE)).summaries.get(case.subject)
+        summary = (await world.client.arm_state(SINGLE)).summaries.get(case.subject)
         return summary is not None and [event.grade for event in summary.events] == grades
 
     await eventually(lambda: told([3]), "the arm knows of the severe event")
@@ -211,7 +211,7 @@ async def test_three_hundred_events_each_amended_once_are_kept(world: World, pro
     state = await case.state()
     assert [(event.term, event.grade) for event in state.adverse_events] == [(event.term, 2) for event in events]
     assert state.event_versions == {f"AE-{number:03d}": 2 for number in range(1, MANY + 1)}
-    runs = await fetch_runs(world.doors.client, case.workflow_id)
+    runs = await fetch_runs(world.client.temporal, case.workflow_id)
     assert len(runs) > 1
     numbers = [fact.sequence for fact in facts_in(runs)]
     read_model = [fact["sequence"] for fact in await case.facts()]
@@ -223,4 +223,4 @@ async def amend_to(case: Case, event_id: str, event: AdverseEvent) -> None:
     """Amend an event that was reported once, without asking for the whole state."""
     who = envelope(Role.INVESTIGATOR, case.now, "read again")
     command = AmendAdverseEvent(envelope=who, event_id=event_id, version=1, event=event)
-    await case.world.doors.amend_adverse_event(case.subject, command)
+    await case.world.client.amend_adverse_event(case.subject, command)

@@ -28,7 +28,7 @@ from tests.workflows.stories import (
 
 async def numbers_on_record(world: World) -> tuple[list[int], list[int], int]:
     """Return an arm's fact numbers in its histories and in the read model, and how many runs there are."""
-    runs = await fetch_runs(world.doors.client, names.arm_id(world.doors.study, SINGLE))
+    runs = await fetch_runs(world.client.temporal, names.arm_id(world.client.study, SINGLE))
     return [fact.sequence for fact in facts_in(runs)], [f["sequence"] for f in await arm_facts(world)], len(runs)
 
 
@@ -36,8 +36,8 @@ async def next_run(world: World, cohort: int) -> None:
     """Wait until the arm serves this cohort in a run of its own."""
 
     async def serves() -> bool:
-        runs = await fetch_runs(world.doors.client, names.arm_id(world.doors.study, SINGLE))
-        return len(runs) == cohort and (await world.doors.arm_state(SINGLE)).cohort == cohort
+        runs = await fetch_runs(world.client.temporal, names.arm_id(world.client.study, SINGLE))
+        return len(runs) == cohort and (await world.client.arm_state(SINGLE)).cohort == cohort
 
     await eventually(serves, f"cohort {cohort} has a run of its own")
 
@@ -63,7 +63,7 @@ async def test_fact_numbers_go_on_from_one_cohort_to_the_next(world: World, prot
     in_histories, in_read_model, runs = await numbers_on_record(world)
     assert runs == 3
     assert in_histories == in_read_model == list(range(1, len(in_histories) + 1))
-    arm = await world.doors.arm_state(SINGLE)
+    arm = await world.client.arm_state(SINGLE)
     assert [(slot.subject, slot.cohort, slot.level) for slot in arm.slots] == [
         (case.subject, number, number) for number, case in enumerate(cases, start=1)
     ]
@@ -96,8 +96,8 @@ async def test_what_arrives_while_a_cohort_is_handed_over_is_kept(world: World, 
 async def say_no(world: World, time: datetime, number: int) -> Accepted:
     """Send a decision that is refused whenever it arrives, some of them a little later than others."""
     for _ in range(number):
-        await world.doors.arm_state(SINGLE)
+        await world.client.arm_state(SINGLE)
     command = Decide(
         envelope=envelope(Role.INVESTIGATOR, time, "not mine to decide"), cohort=1, action=DecisionAction.STOP
     )
-    return await world.doors.decide(SINGLE, command)
+    return await world.client.decide(SINGLE, command)

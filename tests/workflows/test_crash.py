@@ -32,7 +32,7 @@ from schemas.dlt.outcome import Disposition
 from schemas.messages import Publication
 from simulation.clock import fast_forward
 from simulation.site import News, World
-from tests.workflows.shown import PatientDoors
+from tests.workflows.shown import PatientClient
 from tests.workflows.stories import Case, begin, caught_up, eventually, one, somebody, units_by_state, without_stagger
 from tests.workflows.test_zz_replay import replay_all
 from worker import make_worker
@@ -61,7 +61,7 @@ async def own_world(own_stack: Stack) -> AsyncIterator[World]:
     await pool.execute("TRUNCATE reservation, custody, unit")
     news = News()
     connection = await listen(own_stack.database_url, news.stir)
-    yield World(PatientDoors(client, f"study-{uuid4().hex[:8]}", pool), pool, news)
+    yield World(PatientClient(client, f"study-{uuid4().hex[:8]}", pool), pool, news)
     await connection.close()
     await pool.close()
 
@@ -115,7 +115,7 @@ async def assert_nothing_lost_or_doubled(case: Case) -> None:
 
 
 def _of(case: Case) -> tuple[Any, str]:
-    return case.world.doors.client, case.workflow_id
+    return case.world.client.temporal, case.workflow_id
 
 
 async def test_a_worker_killed_with_several_participants_under_way_loses_and_doubles_nothing(
@@ -150,7 +150,7 @@ async def test_a_worker_killed_with_several_participants_under_way_loses_and_dou
 
 async def _is_busy(world: World) -> bool:
     count = await world.pool.fetchval(
-        "SELECT count(*) FROM fact WHERE study = $1 AND kind = 'treatment_checked'", world.doors.study
+        "SELECT count(*) FROM fact WHERE study = $1 AND kind = 'treatment_checked'", world.client.study
     )
     return bool(count >= 6)
 
@@ -265,7 +265,7 @@ async def test_who_is_asked_about_while_the_next_worker_begins_goes_on_as_the_hi
     asked = [asyncio.create_task(case.state()) for case in cases for _ in range(2)]
     for case in cases:
         await case.facts()
-        await fast_forward(own_world.doors.client, case.workflow_id, timedelta(days=4))
+        await fast_forward(own_world.client.temporal, case.workflow_id, timedelta(days=4))
     workers.start()
     await asyncio.gather(*asked)
 
@@ -331,7 +331,7 @@ async def test_activities_that_fail_after_their_commit_do_nothing_twice(
 ) -> None:
     """Every reservation and every publication is tried again after it has been done: units and notices stay single."""
     plan, ledger = FailAfter({"reserve_units"}), FailingLedger(own_world.pool)
-    async with make_worker(own_world.doors.client, own_world.pool, interceptors=[plan], ledger=ledger):
+    async with make_worker(own_world.client.temporal, own_world.pool, interceptors=[plan], ledger=ledger):
         case = await one(own_world, protocol)
         await case.send(await case.reach("infusion-1"))
         await case.reach("treatment-check-infusion-2")

@@ -28,7 +28,7 @@ async def report_crs(case: Case, *, grade: int, onset_on: date, ended_on: date |
         related=True,
     )
     command = ReportAdverseEvent(envelope=envelope(Role.INVESTIGATOR, case.now, "seen at the ward"), event=event)
-    return await case.world.doors.report_adverse_event(case.subject, command)
+    return await case.world.client.report_adverse_event(case.subject, command)
 
 
 async def infused(world: World, protocol: LoadedProtocol) -> tuple[Case, Row]:

@@ -42,7 +42,7 @@ async def slot_is(case: Case, state: SlotState) -> None:
     """Wait until the arm counts the participant so."""
 
     async def counted() -> bool:
-        arm = await case.world.doors.arm_state(SINGLE)
+        arm = await case.world.client.arm_state(SINGLE)
         return [slot.state for slot in arm.slots if slot.subject == case.subject] == [state]
 
     await eventually(counted, f"the arm counts {case.subject} as {state}")
@@ -201,7 +201,7 @@ async def test_a_dlt_is_never_taken_back(world: World, protocol: LoadedProtocol)
     assert (state.dlt, state.adjudications["AE-001"].dose_limiting) == (DltStatus.DLT, False)
 
     async def told() -> bool:
-        summary = (await world.doors.arm_state(SINGLE)).summaries.get(case.subject)
+        summary = (await world.client.arm_state(SINGLE)).summaries.get(case.subject)
         return summary is not None and summary.events[0].dlt is EventDlt.REJECTED
 
     await eventually(told, "the arm knows of the second judgement")

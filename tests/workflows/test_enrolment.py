@@ -16,7 +16,7 @@ from tests.workflows.stories import Case, begin, one, refused, somebody
 
 async def refused_by_the_study(world: World) -> list[str]:
     """Return the types of the refusals in the study's event history."""
-    runs = await fetch_runs(world.doors.client, names.study_id(world.doors.study))
+    runs = await fetch_runs(world.client.temporal, names.study_id(world.client.study))
     return [fact.fact["problem"]["type"] for fact in facts_in(runs) if fact.fact["kind"] == "refused"]
 
 
@@ -47,7 +47,7 @@ async def test_of_two_enrolments_at_once_one_succeeds(world: World, protocol: Lo
     kinds = [answer.problem.type for answer in answers if isinstance(answer, RefusedError)]
     assert kinds == [ProblemType.SUBJECT_ALREADY_ENROLLED] * 3
     await case.reach("biopsy-1")
-    assert (await world.doors.study_state()).active == (case.subject,)
+    assert (await world.client.study_state()).active == (case.subject,)
     assert await refused_by_the_study(world) == kinds
 
 
@@ -63,4 +63,4 @@ async def test_a_consent_of_tomorrow_and_a_wrong_role_enrol_nobody(world: World,
     with refused(ProblemType.WRONG_ROLE):
         await case.enroll(role=Role.LABORATORY)
 
-    assert (await world.doors.study_state()).active == ()
+    assert (await world.client.study_state()).active == ()

@@ -111,7 +111,7 @@ async def report_related_death(case: Case) -> None:
         category=EventCategory.ORGAN,
     )
     who = envelope(Role.INVESTIGATOR, case.now, "died at the ward")
-    await case.world.doors.report_adverse_event(case.subject, ReportAdverseEvent(envelope=who, event=event))
+    await case.world.client.report_adverse_event(case.subject, ReportAdverseEvent(envelope=who, event=event))
 
 
 async def keep_trying(case: Case, task: Row, stop: asyncio.Event) -> list[ProblemType]:
@@ -129,13 +129,13 @@ async def keep_trying(case: Case, task: Row, stop: asyncio.Event) -> list[Proble
 
 async def study_is_held(world: World) -> bool:
     """Tell whether the study has held itself."""
-    return STUDY in (await world.doors.study_state()).holds
+    return STUDY in (await world.client.study_state()).holds
 
 
 async def all_know(world: World, kind: str) -> bool:
     """Tell whether everybody's workflow has said that it knows."""
     query = "SELECT count(DISTINCT owner) FROM fact WHERE study = $1 AND kind = $2 AND workflow_id LIKE 'participant/%'"
-    return int(await world.pool.fetchval(query, world.doors.study, kind)) == PARTICIPANTS
+    return int(await world.pool.fetchval(query, world.client.study, kind)) == PARTICIPANTS
 
 
 async def test_a_related_death_stops_every_infusion_of_a_study_of_two_hundred(
@@ -164,11 +164,11 @@ async def test_a_related_death_stops_every_infusion_of_a_study_of_two_hundred(
     await waiting.send(await waiting.reach("infusion-1"))
     await waiting.reach("treatment-check-infusion-2")
 
-    study = await fetch_runs(world.doors.client, names.study_id(world.doors.study))
+    study = await fetch_runs(world.client.temporal, names.study_id(world.client.study))
     assert [fact.fact["rule"] for fact in of_kind(facts_in(study), "hold_placed")] == ["related-death"]
     assert told_in_one_step(study) == (PARTICIPANTS + len(crowded(protocol).protocol.arms), 1)
     for arm in crowded(protocol).protocol.arms:
-        runs = await fetch_runs(world.doors.client, names.arm_id(world.doors.study, arm.id))
+        runs = await fetch_runs(world.client.temporal, names.arm_id(world.client.study, arm.id))
         assert [fact.fact["scope"] for fact in of_kind(facts_in(runs), "hold_placed")] == [STUDY]
     counts: Counter[str] = Counter()
     async for runs in histories(world, story.everybody):
@@ -183,7 +183,7 @@ async def test_a_related_death_stops_every_infusion_of_a_study_of_two_hundred(
 async def histories(world: World, cases: Sequence[Case]) -> AsyncIterator[list[WorkflowHistory]]:
     """Fetch everybody's history."""
     ids = [case.workflow_id for case in cases]
-    for runs in await a_few_at_a_time((fetch_runs(world.doors.client, each) for each in ids), at_once=16):
+    for runs in await a_few_at_a_time((fetch_runs(world.client.temporal, each) for each in ids), at_once=16):
         yield runs
 
 

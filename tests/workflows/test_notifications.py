@@ -86,7 +86,7 @@ async def deliver_all(pool: Pool, channel: Channel) -> list[bool]:
 
 async def subjects_due(world: World) -> Counter[str]:
     """Return the subject lines that are to be delivered, each as often as the outbox has it."""
-    rows = await world.pool.fetch("SELECT subject_line FROM outbox WHERE study = $1", world.doors.study)
+    rows = await world.pool.fetch("SELECT subject_line FROM outbox WHERE study = $1", world.client.study)
     return Counter(row["subject_line"] for row in rows)
 
 
@@ -98,7 +98,7 @@ def subjects(mailbox: Mailbox) -> Counter[str]:
 async def undelivered(world: World) -> int:
     """Count what waits."""
     waiting: int = await world.pool.fetchval(
-        "SELECT count(*) FROM outbox WHERE study = $1 AND delivered_at IS NULL", world.doors.study
+        "SELECT count(*) FROM outbox WHERE study = $1 AND delivered_at IS NULL", world.client.study
     )
     return waiting
 
@@ -127,7 +127,7 @@ async def test_a_mail_server_that_is_down_loses_nothing(
     assert await deliver_once(world.pool, channel) is False
     rows = await world.pool.fetch(
         "SELECT attempts, last_error, delivered_at FROM outbox WHERE study = $1 ORDER BY attempts DESC",
-        world.doors.study,
+        world.client.study,
     )
     assert [row["attempts"] for row in rows] == [1, 1, 0, 0, 0]
     assert all(row["last_error"] for row in rows if row["attempts"])
@@ -157,7 +157,7 @@ async def test_the_dispatcher_goes_on_when_the_server_comes_back(
 
 
 async def _has_failed(world: World) -> bool:
-    return bool(await world.pool.fetchval("SELECT max(attempts) FROM outbox WHERE study = $1", world.doors.study))
+    return bool(await world.pool.fetchval("SELECT max(attempts) FROM outbox WHERE study = $1", world.client.study))
 
 
 async def _is_empty(world: World) -> bool:
@@ -173,7 +173,7 @@ async def test_two_dispatchers_at_once_deliver_each_notice_once(
 
     assert sum(len(share) for share in shares) == 5
     assert subjects(mailbox) == await subjects_due(world)
-    assert await world.pool.fetchval("SELECT max(attempts) FROM outbox WHERE study = $1", world.doors.study) == 1
+    assert await world.pool.fetchval("SELECT max(attempts) FROM outbox WHERE study = $1", world.client.study) == 1
 
 
 async def test_a_refused_recipient_does_not_hold_up_the_others(
@@ -231,5 +231,5 @@ async def test_without_a_mail_server_notices_go_to_the_log(world: World, case: C
     assert outcomes == [True]
     assert await undelivered(world) == 0
     assert len(events) == 5
-    assert {event["study"] for event in events} == {world.doors.study}
+    assert {event["study"] for event in events} == {world.client.study}
     assert Counter(event["event_kind"] for event in events) == {"opened": 3, "reminded": 1, "escalated": 1}

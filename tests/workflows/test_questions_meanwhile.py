@@ -73,7 +73,7 @@ async def test_a_participant_who_is_looked_at_all_the_time_replays(world: World,
     async def answer_again() -> Accepted:
         who = envelope(Role.COORDINATOR, task["opened_at"])
         command = AnswerTask(envelope=who, task_id=task["task_id"], answer=answer)
-        return await world.doors.answer_task(case.subject, command)
+        return await world.client.answer_task(case.subject, command)
 
     async with meanwhile(case.state, people=3), meanwhile(answer_again):
         await case.reach("infusion-2")
@@ -91,13 +91,13 @@ async def test_an_arm_whose_packet_is_read_while_others_decide_replays(world: Wo
 
     async def decide_without_right() -> Accepted:
         who = envelope(Role.INVESTIGATOR, await arm_now(world, SINGLE), "not mine to decide")
-        return await world.doors.decide(SINGLE, Decide(envelope=who, cohort=1, action=DecisionAction.STOP))
+        return await world.client.decide(SINGLE, Decide(envelope=who, cohort=1, action=DecisionAction.STOP))
 
     async def hold_and_lift() -> None:
         await hold(world, DUAL)
         await lift(world, DUAL)
 
-    async with meanwhile(lambda: world.doors.packet(SINGLE), people=2), meanwhile(world.doors.study_state):
+    async with meanwhile(lambda: world.client.packet(SINGLE), people=2), meanwhile(world.client.study_state):
         async with meanwhile(decide_without_right), meanwhile(hold_and_lift):
             await case.reach("infusion-1")
         async with meanwhile(decide_without_right):
@@ -106,7 +106,7 @@ async def test_an_arm_whose_packet_is_read_while_others_decide_replays(world: Wo
             await decide(world, DecisionAction.ESCALATE)
             await waiting.reach_fact("product_reserved")
 
-    study = world.doors.study
+    study = world.client.study
     for workflow_id in (
         names.arm_id(study, SINGLE),
         names.arm_id(study, DUAL),

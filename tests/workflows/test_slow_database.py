@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from activities.projection import WAITING_AT_MOST, Projection
-from client.trial_client import Doors
+from client.trial_client import TrialClient
 from history.reading import facts_in, fetch_runs
 from history.replay import rows_of
 from protocols.loader import LoadedProtocol
@@ -19,11 +19,11 @@ from tests.workflows.test_zz_replay import replay_all
 @asynccontextmanager
 async def slow_facts(world: World) -> AsyncIterator[None]:
     """Let nobody write a fact meanwhile, and wait for nothing to be shown."""
-    patient, world.doors = world.doors, Doors(world.doors.client, world.doors.study)
+    patient, world.client = world.client, TrialClient(world.client.temporal, world.client.study)
     async with world.pool.acquire() as connection, connection.transaction():
         await connection.execute("LOCK TABLE fact IN EXCLUSIVE MODE")
         yield
-    world.doors = patient
+    world.client = patient
 
 
 async def test_answers_are_taken_while_the_database_is_slow_and_shown_once_it_is_not(
@@ -54,7 +54,7 @@ async def test_answers_are_taken_while_the_database_is_slow_and_shown_once_it_is
 
 async def on_record(case: Case) -> list[str]:
     """Return the kinds of facts that the history holds."""
-    runs = await fetch_runs(case.world.doors.client, case.workflow_id)
+    runs = await fetch_runs(case.world.client.temporal, case.workflow_id)
     return [fact.fact["kind"] for fact in facts_in(runs)]
 
 
@@ -66,7 +66,7 @@ async def test_facts_that_the_database_lost_are_shown_again(world: World, protoc
     before = await case.facts()
     opened = next(fact["sequence"] for fact in before if fact["body"].get("task", {}).get("id") == task["task_id"])
     await world.pool.execute("DELETE FROM fact WHERE workflow_id = $1 AND sequence >= $2", case.workflow_id, opened)
-    await world.pool.execute("DELETE FROM task WHERE task_id = $1 AND study = $2", task["task_id"], world.doors.study)
+    await world.pool.execute("DELETE FROM task WHERE task_id = $1 AND study = $2", task["task_id"], world.client.study)
 
     await case.send(task)
 
@@ -89,16 +89,16 @@ async def test_a_read_model_that_was_dropped_is_made_again(
     tables = ("fact", "task", "outbox")
     before = {table: await rows(world, table) for table in tables}
     for table in ("fact", "task"):
-        await world.pool.execute(f"DELETE FROM {table} WHERE study = $1", world.doors.study)  # noqa: S608
+        await world.pool.execute(f"DELETE FROM {table} WHERE study = $1", world.client.study)  # noqa: S608
 
-    assert await trial_projection.look_around(datetime.now(UTC), world.doors.study) == 4
+    assert await trial_projection.look_around(datetime.now(UTC), world.client.study) == 4
 
     await eventually(lambda: are_back(world, before), "facts, tasks and notices are as they were")
 
 
 async def rows(world: World, table: str) -> list[dict[str, Any]]:
     """Return what a table has of the study."""
-    found = await world.pool.fetch(f"SELECT * FROM {table} WHERE study = $1", world.doors.study)  # noqa: S608
+    found = await world.pool.fetch(f"SELECT * FROM {table} WHERE study = $1", world.client.study)  # noqa: S608
     return sorted((dict(row) for row in found), key=repr)
 
 

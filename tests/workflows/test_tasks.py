@@ -39,7 +39,7 @@ async def publication_of(case: Case) -> Publication:
     envelope = ("kind", "at", "who", "role", "why")
     facts = [FACT.validate_python(row["body"] | {name: row[name] for name in envelope}) for row in rows]
     return Publication(
-        study=case.world.doors.study,
+        study=case.world.client.study,
         workflow_id=case.workflow_id,
         run_id=rows[0]["run_id"],
         owner=case.subject,
@@ -53,7 +53,7 @@ async def read_model(world: World) -> dict[str, list[dict[str, Any]]]:
     """Return everything that publications write for the study."""
     tables = ("fact", "task", "outbox", "reservation")
     found = {
-        table: await world.pool.fetch(f"SELECT * FROM {table} WHERE study = $1", world.doors.study)  # noqa: S608
+        table: await world.pool.fetch(f"SELECT * FROM {table} WHERE study = $1", world.client.study)  # noqa: S608
         for table in tables
     }
     found["custody"] = await world.pool.fetch("SELECT * FROM custody")
@@ -73,7 +73,7 @@ async def test_a_forgotten_task_is_reminded_and_escalated_once(world: World, pro
     assert await notices(world, task["task_id"]) == {"opened": 1, "reminded": 1, "escalated": 1}
     roles = await world.pool.fetch(
         "SELECT event, role FROM outbox WHERE study = $1 AND task_id = $2 ORDER BY id",
-        world.doors.study,
+        world.client.study,
         task["task_id"],
     )
     assert [tuple(row) for row in roles] == [
@@ -81,7 +81,7 @@ async def test_a_forgotten_task_is_reminded_and_escalated_once(world: World, pro
         ("reminded", "laboratory"),
         ("escalated", "operations"),
     ]
-    assert [row["urgency"] for row in await open_tasks(world.pool, world.doors.study, role="laboratory")] == [
+    assert [row["urgency"] for row in await open_tasks(world.pool, world.client.study, role="laboratory")] == [
         "escalated"
     ]
     await case.send(await case.reach("antigen-panel-1"))

@@ -48,7 +48,7 @@ async def test_a_check_that_keeps_failing_leaves_the_participant_untreated(
     assert state.infusions == ()
     assert len(await case.facts("product_returned")) == 1
     assert await units_by_state(world, case.subject) == (0, 0)
-    (slot,) = (await world.doors.arm_state(SINGLE)).slots
+    (slot,) = (await world.client.arm_state(SINGLE)).slots
     assert (slot.state, slot.first_infused_on) == (SlotState.NOT_EVALUABLE, None)
 
 

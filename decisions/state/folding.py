@@ -5,7 +5,7 @@ The facts come from the read model or from an event history; both give them as t
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
 
@@ -77,4 +77,4 @@ def up_to(facts: Sequence[Row], as_of: AsOf, now: datetime) -> Sequence[Row]:
 
 def _recorded_at(fact: Mapping[str, Any]) -> datetime:
     at = fact["at"]
-    return at if isinstance(at, datetime) else datetime.fromisoformat(at).astimezone(UTC)
+    return at if isinstance(at, datetime) else datetime.fromisoformat(at)
