@@ -7,7 +7,7 @@ from typing import Any
 from schemas import facts as f
 from schemas.base import Role
 from schemas.protocol import TaskTimes
-from schemas.schedule.task import Task, TaskEnd, TaskKind
+from schemas.schedule.task import Task, TaskEnd, TaskKind, TaskPlan
 
 OUTLIVES_PARTICIPATION = frozenset(
     {TaskKind.DLT_ADJUDICATION, TaskKind.GRADE_QUERY, TaskKind.SAE_REPORT, TaskKind.SUSAR_REPORT}
@@ -15,43 +15,31 @@ OUTLIVES_PARTICIPATION = frozenset(
 """What is owed of an adverse event stays owed when its participant leaves (domain rules, section 8)."""
 
 
-def plan_task(  # noqa: PLR0913 - a task has this many independent parts
-    times: Mapping[str, TaskTimes],
-    *,
-    kind: TaskKind,
-    owner: str,
-    number: int,
-    step: str,
-    title: str,
-    now: datetime,
-    due_at: datetime | None = None,
-    expires_at: datetime | None = None,
-    detail: dict[str, str] | None = None,
-) -> Task:
+def plan_task(times: Mapping[str, TaskTimes], plan: TaskPlan, *, owner: str, number: int, now: datetime) -> Task:
     """
-    Plan a task that opens now.
+    Return the task that opens now.
 
-    `owner` (subject or arm), `number` and `step` make the task's id, the same at every replay. `due_at` is otherwise
-    the protocol's `due_days` after now. `expires_at` is the close of the visit's window: reminder and escalation come
-    no later.
+    `owner` (subject or arm), `number` and the step make the task's id, the same at every replay. The protocol's `times`
+    of its kind give the role, the due time where the plan has none, and the escalation, as many days after the due time
+    as the protocol sets. Neither is later than the close of the visit's window.
     """
-    rule = times[kind.value]
-    due = due_at or now + timedelta(days=rule.due_days)
+    rule = times[plan.kind.value]
+    due = plan.due_at or now + timedelta(days=rule.due_days)
     escalate = due + timedelta(days=rule.escalate_days - rule.due_days)
-    if expires_at is not None:
-        due = min(due, expires_at)
-        escalate = min(escalate, expires_at)
+    if plan.expires_at is not None:
+        due = min(due, plan.expires_at)
+        escalate = min(escalate, plan.expires_at)
     return Task(
-        id=f"{owner}:{number:02d}-{step}",
-        kind=kind,
-        step=step,
-        title=title,
+        id=f"{owner}:{number:02d}-{plan.step}",
+        kind=plan.kind,
+        step=plan.step,
+        title=plan.title,
         role=rule.role,
         opened_at=now,
         due_at=due,
         escalate_at=escalate,
-        expires_at=expires_at,
-        detail=detail or {},
+        expires_at=plan.expires_at,
+        detail=plan.detail,
     )
 
 

@@ -50,6 +50,18 @@ class Task(Frozen):
     detail: dict[str, str] = Field(default_factory=dict, description="What to do: doses, units, planned day.")
 
 
+class TaskPlan(Frozen):
+    """What a step of the schedule asks of a person; times are UTC."""
+
+    kind: TaskKind
+    step: str = Field(description="The step of the schedule, such as 'infusion-1': a part of the task's id.")
+    title: str
+    due_at: AwareDatetime | None = Field(default=None, description="None: the protocol's days for this kind.")
+    expires_at: AwareDatetime | None = Field(default=None, description="The close of the visit's window, if any.")
+    detail: dict[str, str] = Field(default_factory=dict, description="What to do: doses, units, planned day.")
+    why: str | None = Field(default=None, description="Why it is asked; None: the schedule of activities says so.")
+
+
 class TaskEnd(StrEnum):
     """How a task left the worklist."""
 

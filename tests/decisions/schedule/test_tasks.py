@@ -11,7 +11,7 @@ from decisions.schedule.tasks import next_deadline, passed_deadlines, plan_task,
 from schemas import facts as f
 from schemas.base import Role
 from schemas.protocol import TaskTimes
-from schemas.schedule.task import Task, TaskEnd, TaskKind
+from schemas.schedule.task import Task, TaskEnd, TaskKind, TaskPlan
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 TIMES = {
@@ -26,16 +26,10 @@ def after(days: float) -> datetime:
     return NOW + timedelta(days=days)
 
 
-def plan(kind: TaskKind = TaskKind.SAFETY, **changes: object) -> Task:
-    """Plan a task of a participant."""
-    given_parts: dict[str, Any] = {
-        "owner": "CN01-001",
-        "number": 7,
-        "step": "safety-day-21",
-        "title": "Safety visit",
-        "now": NOW,
-    }
-    return plan_task(TIMES, kind=kind, **given_parts | changes)
+def plan(kind: TaskKind = TaskKind.SAFETY, *, owner: str = "CN01-001", number: int = 7, **changes: object) -> Task:
+    """Return the task of a participant that opens now."""
+    parts: dict[str, Any] = {"step": "safety-day-21", "title": "Safety visit"}
+    return plan_task(TIMES, TaskPlan(kind=kind, **parts | changes), owner=owner, number=number, now=NOW)
 
 
 def test_a_task_is_due_and_escalated_by_the_protocol_s_days() -> None:
