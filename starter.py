@@ -11,7 +11,7 @@ import typer
 
 from cli.committee import arm_app
 from cli.committee_output import show_study
-from cli.connection import connected, database, client_of, runs_of, say_accepted, site_in, states_of, workflow_id_of
+from cli.connection import client_of, connected, database, runs_of, say_accepted, site_in, states_of, workflow_id_of
 from cli.input import (
     AnswerForm,
     Call,
@@ -509,6 +509,7 @@ def _prompted(form: AnswerForm, task: dict[str, Any]) -> dict[str, Any]:
 async def _find_task(call: Call, task_id: str) -> dict[str, Any]:
     """Find a task in the worklist, or, if the worklist is a moment behind, ask the workflow that opened it."""
     from activities.worklist import find_task
+
     from schemas.problem import Problem, ProblemType
 
     async with database(call) as pool:
@@ -607,6 +608,7 @@ def audit_rebuild(call: Call) -> None:
 
     from activities.ledger import Ledger
     from activities.projection import Projection
+
     from history.reading import Record
 
     async def rebuild() -> int:

@@ -11,23 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from activities.ledger import Ledger
+from activities.projection import Projection
 from activities.publishing_before import PublishingActivities
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
+from workflows.feed import Feed
 
 from activities.arms import ArmActivities
 from activities.bank import BankActivities
 from activities.database import Pool, open_pool
-from activities.ledger import Ledger
 from activities.notifications import Channel, ConsoleChannel, EmailChannel, deliver_forever
-from activities.projection import Projection
 from activities.protocols import ProtocolActivities
 from deploy.migrate import migrate
 from history.reading import Record
 from schemas.names import TASK_QUEUE
 from workflows.arm import ArmWorkflow
-from workflows.feed import Feed
 from workflows.participant import ParticipantWorkflow
 from workflows.runner import workflow_runner
 from workflows.study import StudyWorkflow

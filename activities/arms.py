@@ -1,46 +1,33 @@
 """What a participant's workflow asks of its arm."""
 
-from typing import Any, Protocol, cast
-
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
+from activities import states
+from activities.database import Pool
+from activities.read_model import waiting_publications
 from decisions.dose.escalation import lowest_toxic_level
-from decisions.state.arm import apply_arm, open_arm
-from schemas import facts as f
 from schemas import names
-from schemas.messages import ArmStart, Publication, ToxicityQuestion, ToxicLevel
-
-
-class PresentRun(Protocol):
-    """The record of a workflow's present run."""
-
-    async def present_run(self, workflow_id: str) -> tuple[Any, list[Publication]]:
-        """Return what a workflow's present run was given, and what it has on record since."""
+from schemas.messages import ToxicityQuestion, ToxicLevel
 
 
 class ArmActivities:
-    """
-    Activities that read an arm's history.
+    """Activities that read an arm's state."""
 
-    A dose depends on it, and what is published of the arm may be a moment old. The arm's workflow itself is asked
-    nothing: in an arm of an earlier revision a question may do harm (ADR 0016).
-    """
-
-    def __init__(self, record: PresentRun) -> None:
-        """Read the record."""
-        self._record = record
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
 
     @activity.defn(name=names.LOWEST_TOXIC_LEVEL)
     async def lowest_toxic_level(self, question: ToxicityQuestion) -> ToxicLevel:
-        """Find the lowest dose level that the arm has found toxic so far, by the fold that the arm itself uses."""
-        given, published = await self._record.present_run(names.arm_id(question.study, question.arm.id))
-        facts = cast("list[f.ArmFact]", [fact for publication in published for fact in publication.facts])
-        state = ArmStart.model_validate(given).state
-        if state is None:
-            opened = facts.pop(0) if facts else None
-            if not isinstance(opened, f.ArmOpened):
-                return ToxicLevel()
-            state = open_arm(question.study, question.arm, opened)
-        for fact in facts:
-            state = apply_arm(state, fact)
+        """
+        Find the lowest dose level that the arm has found toxic so far, by the fold that the arm itself uses.
+
+        Raises:
+            ApplicationError: to be retried: the arm's facts wait for a rebuild of the read model, and a dose must not
+                depend on old ones.
+        """
+        arm_id = names.arm_id(question.study, question.arm)
+        if any(waiting["workflow_id"] == arm_id for waiting in await waiting_publications(self._pool)):
+            raise ApplicationError(f"{arm_id}: its facts wait for `trial audit rebuild`", type="ReadModelDiffers")
+        state = await states.arm_state(self._pool, question.study, question.arm)
         return ToxicLevel(level=lowest_toxic_level(question.escalation, state))

@@ -12,8 +12,10 @@ from io import StringIO
 from pydantic import ValidationError
 
 from activities.database import Connection, Pool
+from activities.statements import statements
 from schemas.product.bank import LoadResult, RejectedRow, Unit
 
+SQL = statements("bank")
 COLUMNS = ("unit_id", "lot", "donor", "antigens", "million_cells", "quality", "expires_on")
 
 
@@ -85,8 +87,7 @@ async def load_units(pool: Pool, text: str, today: date, person: str) -> LoadRes
 
 async def _insert(connection: Connection, unit: Unit, person: str) -> bool:
     status = await connection.execute(
-        "INSERT INTO unit (unit_id, lot, donor, antigens, million_cells, quality, expires_on, loaded_by) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (unit_id) DO NOTHING",
+        SQL["load"],
         unit.unit_id,
         unit.lot,
         unit.donor,
@@ -96,15 +97,7 @@ async def _insert(connection: Connection, unit: Unit, person: str) -> bool:
         unit.expires_on,
         person,
     )
-    inserted: bool = status.endswith(" 1")
-    if inserted:
-        await connection.execute(
-            "INSERT INTO custody (unit_id, workflow_id, sequence, event, at, who, why) "
-            "VALUES ($1, 'bank', 0, 'loaded', now(), $2, 'bank file')",
-            unit.unit_id,
-            person,
-        )
-    return inserted
+    return status.endswith(" 1")
 
 
 def _line_of(text: str, unit_id: str) -> int:

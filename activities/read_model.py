@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg
 
-from activities.database import Pool
+from activities.database import Connection, Pool
 from activities.statements import statements
 
 SQL = statements("read_model")
@@ -43,7 +43,7 @@ async def task_sites(pool: Pool, study: str) -> list[str]:
     return [row["site"] for row in await pool.fetch(SQL["task_sites"], study)]
 
 
-async def fact_rows(pool: Pool, workflow_id: str) -> list[dict[str, Any]]:
+async def fact_rows(pool: Pool | Connection, workflow_id: str) -> list[dict[str, Any]]:
     """Return a workflow's facts as rows of the table, in order."""
     return [dict(row) for row in await pool.fetch(SQL["fact_rows"], workflow_id)]
 

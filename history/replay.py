@@ -31,13 +31,13 @@ from temporalio.worker import (
     WorkflowRunner,
 )
 from temporalio.workflow import ActivityHandle
+from workflows.feed import Feed
 
 from history.fact_words import describe_fact
 from history.reading import FoundFact, facts_in, facts_of_event, plain
 from schemas import names
 from schemas.facts import AnyFact
 from schemas.messages import Publication
-from workflows.feed import Feed
 
 TASK_EVENTS = (
     EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,

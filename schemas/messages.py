@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from schemas.base import Frozen, Role, StudyId
+from schemas.base import ArmId, Frozen, Role, StudyId
 from schemas.commands.commands import DecisionAction, Enroll
 from schemas.dlt.outcome import Disposition, DltStatus
 from schemas.facts import AnyFact
@@ -18,15 +18,6 @@ from schemas.state.participant import ParticipantState, Slot, Target
 from schemas.state.study import StudyState
 from schemas.stopping.rules import StoppingFinding, StoppingRules
 
-PARTICIPANT_REVISION = 5
-"""
-What new participants' workflows are started with. Revision 2 reads the protocol in a local activity, sends signals
-beside the schedule instead of waiting for the server's word, and publishes before it leaves only what people would
-otherwise see unanswered. Revision 3 numbers adverse events in their facts, and continues as new wherever it waits.
-Revision 4 waits for no local activity (ADR 0016). Revision 5 has none: its facts are noted in the history, and the read
-model follows (ADR 0018).
-"""
-
 
 class ScheduleMarks(Frozen):
     """Where a participant's schedule stood in what the facts do not tell, handed on when it continues as new."""
@@ -38,6 +29,8 @@ class ScheduleMarks(Frozen):
     ending: Disposition | None = Field(default=None, description="The final state that the participant is led to.")
     ending_reason: str = ""
     response_reported: ResponseOutcome | None = Field(default=None, description="The response that the arm knows of.")
+    stagger_reported: bool = Field(default=False, description="Whether the arm knows of the end of the stagger days.")
+    infusions_booked: int = Field(default=0, description="How many infusions the bank has booked.")
 
 
 class ParticipantStart(Frozen):
@@ -46,14 +39,9 @@ class ParticipantStart(Frozen):
     study: StudyId
     protocol: ProtocolReference
     enrolment: Enroll
-    held: tuple[str, ...] = ()
     state: ParticipantState | None = None
     sequence: int = 0
-    stagger_reported: bool = False
     marks: ScheduleMarks = Field(default_factory=ScheduleMarks)
-    revision: int = Field(
-        default=1, description="How this workflow does things; histories keep the one they began with."
-    )
 
 
 class ParticipantResult(Frozen):
@@ -62,14 +50,6 @@ class ParticipantResult(Frozen):
     subject: str
     disposition: Disposition
     reason: str
-
-
-ARM_REVISION = 5
-"""
-What new arms are started with. Revision 2 sends signals to many at once. In revision 3 signals that are left while
-others are being sent wait until their facts are published. Revision 4 waits for no local activity (ADR 0016).
-Revision 5 has none: its facts are noted in the history, and the read model follows (ADR 0018).
-"""
 
 
 class ArmStart(Frozen):
@@ -83,8 +63,6 @@ class ArmStart(Frozen):
     protocol: ProtocolReference
     state: ArmState | None = None
     sequence: int = 0
-    held: tuple[str, ...] = ()
-    revision: int = 1
     planned_infusions: int | None = None
     stopping: StoppingRules = ()
     expansion: SimonDesign | None = None
@@ -94,7 +72,6 @@ class ArmStart(Frozen):
 class StudyContinued(Frozen):
     """Continue a study's workflow as new."""
 
-    protocol: Protocol
     state: StudyState
     sequence: int
 
@@ -174,7 +151,7 @@ class ResponseReport(Frozen):
     why: str
 
 
-class StoppingNews(Frozen):
+class StoppingReport(Frozen):
     """A stopping rule of the arm's scope fired in an arm; the study keeps its holds in one place."""
 
     arm: str
@@ -212,7 +189,7 @@ class SubjectDone(Frozen):
     reason: str
 
 
-class ArmNews(Frozen):
+class ArmReport(Frozen):
     """The SRC decided on an arm."""
 
     arm: str
@@ -225,7 +202,7 @@ class ArmNews(Frozen):
     phase: Literal[1, 2] = Field(default=1, description="The arm's phase after the decision.")
 
 
-class ExpansionNews(Frozen):
+class ExpansionReport(Frozen):
     """What the two-stage rule has come to for a target of an arm; `closed` with the arm's last open target."""
 
     arm: str
@@ -242,17 +219,29 @@ class ReserveUnits(Frozen):
     study: str
     subject: str
     request: UnitRequest
+    at: AwareDatetime
 
 
 class ReturnUnits(Frozen):
-    """Give units that were not infused back to the bank; doing it again changes nothing."""
+    """Give units that were not infused back to the bank; asking again with the same key changes nothing."""
 
+    key: str
     study: str
     subject: str
     units: tuple[str, ...]
-    workflow_id: str
-    sequence: int
     at: AwareDatetime
+    why: str
+
+
+class BookInfusion(Frozen):
+    """Book that a reserved unit was infused; asking again with the same key changes nothing."""
+
+    key: str
+    study: str
+    subject: str
+    unit_id: str
+    at: AwareDatetime
+    who: str
     why: str
 
 
@@ -260,7 +249,7 @@ class ToxicityQuestion(Frozen):
     """Which dose level of the arm is the lowest that was found toxic?"""
 
     study: str
-    arm: Arm
+    arm: ArmId
     escalation: Escalation
 
 
@@ -278,7 +267,7 @@ class RegisterProtocol(Frozen):
 
 
 class Publication(Frozen):
-    """Facts in their order, published in one transaction; without any, only `next_at` has moved."""
+    """Facts of a workflow in their order, as they stand in its history; they are published in one transaction."""
 
     study: str
     workflow_id: str
@@ -286,30 +275,3 @@ class Publication(Frozen):
     owner: str
     first_sequence: int
     facts: tuple[AnyFact, ...]
-    at: AwareDatetime
-    next_at: AwareDatetime | None = Field(default=None, description="When the workflow will act next by itself.")
-    number: int | None = Field(
-        default=None, description="Its place among those of its run, which knows how to go on if it is slow."
-    )
-    over_gap: bool = Field(default=False, description="Whether it is published though earlier facts are missing.")
-
-    @property
-    def last_sequence(self) -> int:
-        """The number of its last fact; without any, that of the fact before."""
-        return self.first_sequence + len(self.facts) - 1
-
-
-class SlowPublication(Frozen):
-    """A publication that the workflow task could not wait for: the workflow is to have it made by an activity."""
-
-    run_id: str
-    number: int
-
-
-class Recorded(Frozen):
-    """What was published: it stands in the history, which so names every fact itself, readable without any code."""
-
-    first_sequence: int
-    facts: tuple[AnyFact, ...]
-    at: AwareDatetime | None = Field(default=None, description="When; workflows of earlier revisions do not say it.")
-    next_at: AwareDatetime | None = None

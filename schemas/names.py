@@ -2,16 +2,10 @@
 
 TASK_QUEUE = "car-nk-trial"
 
-RECORDED = "recorded"
-"""The key of a memo, and the field of an update's answer, by which a history names the facts of a workflow task."""
 PUBLISH_FACTS = "publish_facts"
-"""The activity by which workflows of earlier revisions publish."""
-PUBLISH_AGAIN = "publish_again"
-"""The signal by which a publication that the workflow task could not wait for comes back to its workflow."""
-EARLIER_FACTS_MISSING = "EarlierFactsMissing"
-"""The error of a publication whose facts do not follow on what is published, however long it waited."""
 RESERVE_UNITS = "reserve_units"
 RETURN_UNITS = "return_units"
+BOOK_INFUSION = "book_infusion"
 COUNT_UNITS = "count_units"
 LOWEST_TOXIC_LEVEL = "lowest_toxic_level"
 LOAD_PROTOCOL = "load_protocol"

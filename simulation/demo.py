@@ -15,12 +15,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from activities.worklist import listen
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from activities.database import open_pool
-from activities.worklist import listen
 from client.converter import DATA_CONVERTER
 from client.trial_client import TrialClient
 from deploy.migrate import migrate

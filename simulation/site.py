@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from activities.database import Pool
 from activities.worklist import look
-from client.trial_client import TrialClient, RefusedError, UnknownError
+
+from activities.database import Pool
+from client.trial_client import RefusedError, TrialClient, UnknownError
 from schemas import names
 from schemas.base import Role, site_of
 from schemas.commands.commands import (

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from activities.projection import Projection
+from activities.worklist import listen
 from temporalio.client import Client
 
 from activities.database import Pool, open_pool
-from activities.projection import Projection
-from activities.worklist import listen
 from client.converter import DATA_CONVERTER
 from deploy.migrate import migrate
 from deploy.settings import connect, load_settings

@@ -2,7 +2,6 @@
 
 from datetime import date
 from enum import StrEnum
-from typing import Any
 
 from pydantic import AwareDatetime, Field
 
@@ -143,11 +142,6 @@ class Accepted(Frozen):
     workflow_id: str
     sequence: int
     message: str
-    recorded: Any = Field(
-        default=None,
-        description="The facts of the workflow task that took the command, where its answer carries them into the "
-        "history (schemas.messages.Recorded).",
-    )
 
 
 __all__ = [

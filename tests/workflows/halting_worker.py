@@ -11,9 +11,10 @@ import sys
 import threading
 from pathlib import Path
 
-from activities.database import Pool, open_pool
 from activities.ledger import Ledger
 from activities.projection import Projection
+
+from activities.database import Pool, open_pool
 from client.converter import DATA_CONVERTER
 from deploy.settings import connect, load_settings
 from schemas.messages import Publication

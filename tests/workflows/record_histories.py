@@ -13,10 +13,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from activities.worklist import listen
 from temporalio.client import WorkflowHistory
 
 from activities.database import Pool, open_pool
-from activities.worklist import listen
 from client.converter import DATA_CONVERTER
 from client.trial_client import TrialClient
 from deploy.migrate import migrate

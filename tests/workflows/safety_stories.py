@@ -5,6 +5,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from activities.worklist import facts_of
+
 from schemas import names
 from schemas.base import Role
 from schemas.commands.commands import Accepted, AdverseEvent, AmendAdverseEvent, ReportAdverseEvent

@@ -2,12 +2,12 @@
 
 import asyncio
 
+from activities.ledger import Ledger
 from pydantic import BaseModel
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from activities.database import Pool
-from activities.ledger import Ledger
 from client.trial_client import TrialClient
 from history.reading import Record
 from schemas.commands.commands import Accepted

@@ -14,11 +14,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from activities.worklist import Seen, facts_of, look
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 
 from activities.bank_file import load_units
-from activities.worklist import Seen, facts_of, look
 from client.trial_client import RefusedError
 from history.reading import facts_in, fetch_runs
 from protocols.loader import LoadedProtocol

@@ -15,11 +15,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from activities.ledger import Ledger
+from activities.worklist import listen
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from activities.database import Pool, open_pool
-from activities.ledger import Ledger
-from activities.worklist import listen
 from client.converter import DATA_CONVERTER
 from client.trial_client import RefusedError
 from deploy.migrate import migrate

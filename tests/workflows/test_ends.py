@@ -6,7 +6,7 @@ import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from client.trial_client import TrialClient, RefusedError, UnknownError
+from client.trial_client import RefusedError, TrialClient, UnknownError
 from protocols.loader import LoadedProtocol
 from schemas.commands.commands import Accepted, EndReason
 from schemas.dlt.outcome import Disposition, DltStatus

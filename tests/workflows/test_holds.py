@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
+from activities.worklist import facts_of
 from temporalio.api.enums.v1 import EventType
 
-from activities.worklist import facts_of
 from history.reading import facts_in, fetch_runs
 from protocols.loader import LoadedProtocol
 from schemas import names

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import pytest
-
 from activities.ledger import Ledger
 from activities.worklist import facts_of
+
 from protocols.loader import LoadedProtocol
 from schemas.facts import AnyFact, ParticipantEnrolled, TaskClosed, TaskOpened
 from schemas.messages import Publication

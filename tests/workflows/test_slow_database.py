@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from activities.projection import WAITING_AT_MOST, Projection
+
 from client.trial_client import TrialClient
 from history.reading import facts_in, fetch_runs
 from history.replay import rows_of

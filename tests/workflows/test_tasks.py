@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from activities.ledger import EarlierFactsMissingError, Ledger
 from activities.publishing_before import PublishingActivities
+from activities.worklist import facts_of, look, open_tasks
 from pydantic import TypeAdapter
 
-from activities.ledger import EarlierFactsMissingError, Ledger
-from activities.worklist import facts_of, look, open_tasks
 from protocols.loader import LoadedProtocol
 from schemas.base import Role
 from schemas.facts import AnyFact

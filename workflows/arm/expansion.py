@@ -9,17 +9,16 @@ from schemas.phase_two.expansion import ExpansionAction, ExpansionDecision, Expa
 from schemas.state.arm import ArmState, ArmStatus
 from schemas.state.participant import Target
 from workflows.journal import Journal, system
-from workflows.outbound import News
+from workflows.signals import Signals
 
-_TOLD = (ExpansionAction.OPEN_STAGE_TWO, ExpansionAction.STOP_FOR_FUTILITY, ExpansionAction.PROMISING)
+_REPORTED = (ExpansionAction.OPEN_STAGE_TWO, ExpansionAction.STOP_FOR_FUTILITY, ExpansionAction.PROMISING)
 
 
 class ArmExpansion:
     """Gives out places and judges targets; under a protocol without a Phase 2 it does nothing."""
 
-    def __init__(self, start: m.ArmStart, journal: Journal[ArmState, f.ArmFact], news: News) -> None:
-        """Act for this arm."""
-        self._arm, self._design, self._journal, self._news = start.arm, start.expansion, journal, news
+    def __init__(self, start: m.ArmStart, journal: Journal[ArmState, f.ArmFact], signals: Signals) -> None:
+        self._arm, self._design, self._journal, self._signals = start.arm, start.expansion, journal, signals
 
     @property
     def _state(self) -> ArmState:
@@ -52,13 +51,13 @@ class ArmExpansion:
         why = rules.refusal_reason(self._state, target)
         if why is None:
             return False
-        self._tell(subject, "refuse_slot", m.ArmRefusal(arm=self._state.arm, why=why))
+        self._signal(subject, "refuse_slot", m.ArmRefusal(arm=self._state.arm, why=why))
         if self._state.arm in self._state.holds:
-            self._tell(subject, "change_hold", left_hold(self._state.arm))
+            self._signal(subject, "change_hold", left_hold(self._state.arm))
         return True
 
-    def respond(self, report: m.ResponseReport) -> None:
-        """Take note of a participant's response."""
+    def receive_response(self, report: m.ResponseReport) -> None:
+        """Record a participant's response."""
         if not rules.has_place(self._state, report.subject):
             return
         self._journal.record(
@@ -78,7 +77,7 @@ class ArmExpansion:
         stage = self._state.expansions[target].stage
         why = f"Phase 2, {target}, stage {stage}: {dose:g} million cells, the RP2D (dose level {slot.level})"
         self._journal.record(f.SlotGiven(subject=subject, slot=slot, **system(why)))
-        self._tell(subject, "grant_slot", m.SlotGrant(slot=slot, why=why))
+        self._signal(subject, "grant_slot", m.SlotGrant(slot=slot, why=why))
 
     def _judge(self) -> None:
         for key in self._state.expansions:
@@ -98,20 +97,20 @@ class ArmExpansion:
         if closes:
             why = "every target of the expansion is decided"
             self._journal.record(f.ArmClosed(rp2d_level=self._state.rp2d_level, **system(why)))
-        if verdict.action in _TOLD:
-            news = m.ExpansionNews(
+        if verdict.action in _REPORTED:
+            news = m.ExpansionReport(
                 arm=self._state.arm,
                 verdict=verdict,
                 decided=decided,
                 closed=closes,
                 rp2d_level=self._state.rp2d_level,
             )
-            self._news.add(names.study_id(self._state.study), "report_expansion_news", news)
+            self._signals.add(names.study_id(self._state.study), "report_expansion", news)
 
-    def _tell(self, subject: str, signal: str, message: object) -> None:
-        self._news.add(names.participant_id(self._state.study, subject), signal, message)
+    def _signal(self, subject: str, signal: str, message: object) -> None:
+        self._signals.add(names.participant_id(self._state.study, subject), signal, message)
 
 
 def left_hold(arm: str) -> m.HoldChange:
-    """Say that an arm's hold is over for somebody whom the arm has refused: its end would never be told."""
+    """Say that an arm's hold is over for somebody whom the arm has refused: its end would never be signalled."""
     return m.HoldChange(scope=arm, held=False, who="system", why=f"no participant of {arm} any more")

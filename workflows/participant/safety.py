@@ -1,40 +1,39 @@
 """
-A participant's adverse events: what they ask of people, and what is told of them.
+A participant's adverse events: the tasks that they open, and what arm and study receive of them.
 
-The participant's workflow owns one `Safety` and calls it; all rules are in `decisions/`. Where the protocol has neither
-a DLT definition nor reporting clocks, events are only kept.
+All rules are in `decisions/`. Where the protocol has neither a DLT definition nor reporting clocks, events are only
+recorded.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 
-from temporalio import workflow
-
-with workflow.unsafe.imports_passed_through():
-    from decisions.dlt.criteria import find_candidate
-    from decisions.dlt.outcome import first_infusion_on
-    from decisions.dlt.status import next_look_on, ripe_events, standing_of
-    from decisions.safety import adverse_events as events
-    from decisions.safety import amendments
-    from decisions.safety.report_changes import Moments, report_changes, reports_after_receipt
-    from decisions.safety.summary import concerns_arm, concerns_study, summary_of
-    from decisions.state import participant as folds
-    from schemas import facts as f
-    from schemas import messages as m
-    from schemas import names
-    from schemas.commands.answers import Answer, DltAdjudication, InfusionGiven, SaeReported
-    from schemas.commands.commands import Accepted, AmendAdverseEvent, ReportAdverseEvent
-    from schemas.problem import Problem
-    from schemas.safety.adverse_events import AdverseEvent
-    from schemas.safety.reports import ReportDue, ReportKind, ReportRow
-    from schemas.safety.summary import EventDlt
-    from schemas.safety.toxicity import ComputedGrade
-    from schemas.schedule.task import Task, TaskKind
-    from schemas.state.participant import ParticipantState
-    from workflows.journal import person, system
-    from workflows.moments import now
-    from workflows.outbound import News
-    from workflows.participant_schedule import Schedule, start_of
+from decisions.dlt.criteria import find_candidate
+from decisions.dlt.outcome import first_infusion_on
+from decisions.dlt.status import next_look_on as next_review_on
+from decisions.dlt.status import ripe_events as due_events
+from decisions.dlt.status import standing_of
+from decisions.safety import adverse_events as events
+from decisions.safety import amendments
+from decisions.safety.report_changes import Moments, report_changes, reports_after_receipt
+from decisions.safety.summary import concerns_arm, concerns_study, summary_of
+from decisions.state import participant as folds
+from schemas import facts as f
+from schemas import messages as m
+from schemas import names
+from schemas.commands.answers import Answer, DltAdjudication, InfusionGiven, SaeReported
+from schemas.commands.commands import Accepted, AmendAdverseEvent, ReportAdverseEvent
+from schemas.problem import Problem
+from schemas.safety.adverse_events import AdverseEvent
+from schemas.safety.reports import ReportDue, ReportKind, ReportRow
+from schemas.safety.summary import EventDlt
+from schemas.safety.toxicity import ComputedGrade
+from schemas.schedule.task import Task, TaskKind, TaskPlan
+from schemas.state.participant import ParticipantState
+from workflows.journal import person, system
+from workflows.participant import dlt
+from workflows.participant.schedule import Schedule, start_of
+from workflows.workflow_time import now
 
 _REPORT_TASKS = {
     ReportKind.SAE: (TaskKind.SAE_REPORT, "Report {term} to the sponsor as serious"),
@@ -44,29 +43,22 @@ _REPORT_TASKS = {
 
 
 class Safety:
-    """Adverse events of one participant; every method leaves the state whole before it awaits anything."""
+    """Adverse events of one participant; nothing here waits, so that an event and what follows from it are one step."""
 
-    def __init__(self, schedule: Schedule, news: News, judge: Callable[[], Awaitable[None]]) -> None:
-        """Act in this schedule; `judge` has the DLT judged by what is known now."""
-        self._schedule, self._news, self._judge = schedule, news, judge
-        self._journal = schedule.journal
-        self._arm_news: str | None = None
-        self._study_news: str | None = None
+    def __init__(self, schedule: Schedule) -> None:
+        self._schedule, self._journal = schedule, schedule.journal
+        self._arm_reason: str | None = None
+        self._study_reason: str | None = None
 
     @property
     def _state(self) -> ParticipantState:
         return self._journal.state
 
-    @property
-    def untold(self) -> bool:
-        """Whether the arm or the study is still to be told of something."""
-        return self._arm_news is not None or self._study_news is not None
-
     # ------------------------------------------------------------------ what people send
 
-    async def report(self, command: ReportAdverseEvent) -> Accepted:
-        """Record an adverse event, and ask what it asks for."""
-        self._schedule.rules()
+    def report(self, command: ReportAdverseEvent) -> Accepted:
+        """Record an adverse event, and open the tasks that it asks for."""
+        self._require_protocol()
         event, event_id = command.event, events.next_event_id(self._state)
         computed = events.computed_grade(event)
         fact = f.AdverseEventReported(
@@ -78,19 +70,23 @@ class Safety:
         accepted = self._journal.record(fact)
         self._query_grade(event_id, computed, None)
         self._change_clocks(event_id, None, event)
-        self._tell_of((event,), f"{event_id} was reported: {fact.why}")
+        self._report_if_concerned((event,), f"{event_id} was reported: {fact.why}")
         self._find(event_id)
-        await self._judge()
+        dlt.judge_if_decided(self._schedule)
         return accepted
+
+    def _require_protocol(self) -> None:
+        """Raise NotReady before anything is recorded, rather than half-way."""
+        _ = self._schedule.protocol
 
     def refused(self, command: AmendAdverseEvent) -> Problem | None:
         """Say why an amendment may not stand, or none."""
         known = {name: events.newest_version(self._state, name) for name in events.event_ids(self._state)}
         return amendments.refused_amendment(known, command.event_id, command.version, command.event)
 
-    async def amend(self, command: AmendAdverseEvent) -> Accepted:
-        """Record a new version of an adverse event, and ask what it asks for now."""
-        self._schedule.rules()
+    def amend(self, command: AmendAdverseEvent) -> Accepted:
+        """Record a new version of an adverse event, and open the tasks that it asks for now."""
+        self._require_protocol()
         before, after = events.event_of(self._state, command.event_id), command.event
         graded = self._state.computed_grades.get(command.event_id)
         standing = standing_of(self._state, command.event_id)
@@ -108,20 +104,20 @@ class Safety:
         if (before.grade, graded) != (after.grade, computed):
             self._query_grade(command.event_id, computed, fact.why)
         self._change_clocks(command.event_id, before, after)
-        self._tell_of((before, after), f"{command.event_id} was amended: {fact.why}")
+        self._report_if_concerned((before, after), f"{command.event_id} was amended: {fact.why}")
         if amendments.upgraded(before, after):
             self._withdraw_question(command.event_id, f"{command.event_id} was amended: {fact.why}")
         self._find(command.event_id, standing)
-        await self._judge()
+        dlt.judge_if_decided(self._schedule)
         return accepted
 
-    async def answered(self, task: Task, answer: Answer) -> None:
+    def receive_answer(self, task: Task, answer: Answer) -> None:
         """Act on an answer that has just been recorded."""
         match answer:
             case DltAdjudication():
                 verdict = "dose-limiting" if answer.dose_limiting else "not dose-limiting"
-                self._tell_soon(f"{answer.event_id} was adjudicated as {verdict}")
-                await self._judge()
+                self._report_soon(f"{answer.event_id} was adjudicated as {verdict}")
+                dlt.judge_if_decided(self._schedule)
             case SaeReported():
                 self._start_susar_clocks(task.detail["event_id"])
             case InfusionGiven() if len(self._state.infusions) == 1:
@@ -133,28 +129,31 @@ class Safety:
 
     # ------------------------------------------------------------------ as time goes on
 
-    async def look(self) -> None:
-        """Make the findings again whose day has come."""
-        ripe = ripe_events(self._state, now().date())
-        for event_id in ripe:
+    def review(self, *, ending: bool) -> None:  # noqa: ARG002 - events outlive the participation
+        """Make the findings again whose day has come, and report what arm and study do not know yet."""
+        due = due_events(self._state, now().date())
+        for event_id in due:
             self._find(event_id)
-        if ripe:
-            await self._judge()
+        if due:
+            dlt.judge_if_decided(self._schedule)
+        self._report_summary()
 
-    def next_at(self) -> datetime | None:
-        """Return when `look` finds something to do by itself."""
-        day = next_look_on(self._state)
+    def next_at(self, *, ending: bool) -> datetime | None:  # noqa: ARG002 - see review
+        """Return when a finding is due to be made again."""
+        day = next_review_on(self._state)
         return None if day is None else start_of(day)
 
-    def tell(self) -> None:
-        """Leave what is untold with the news: the latest summary once, however much has happened since the last."""
-        told, self._arm_news, self._study_news = (self._arm_news, self._study_news), None, None
+    def _report_summary(self) -> None:
+        """Leave the latest summary once, however much has happened since the last."""
+        reasons, self._arm_reason, self._study_reason = (self._arm_reason, self._study_reason), None, None
         slot, study = self._state.slot, self._state.study
-        summary = summary_of(self._schedule.rules(), self._state) if any(told) else None
-        if summary is None or slot is None:
+        if slot is None or not any(reasons):
+            return
+        summary = summary_of(self._schedule.protocol, self._state)
+        if summary is None:
             return
         receivers = (names.arm_id(study, slot.arm), names.study_id(study))
-        for receiver, why in zip(receivers, told, strict=True):
+        for receiver, why in zip(receivers, reasons, strict=True):
             if why is not None:
                 report = m.SafetyReport(
                     subject=self._state.subject,
@@ -164,15 +163,15 @@ class Safety:
                     summary=summary,
                     why=why,
                 )
-                self._news.add(receiver, "report_safety", report)
+                self._schedule.signals.add(receiver, "report_safety", report)
 
     # ------------------------------------------------------------------ grades
 
     def _query_grade(self, event_id: str, computed: ComputedGrade | None, amended: str | None) -> None:
-        if self._schedule.rules().dlt.definition is None:
+        if self._schedule.protocol.dlt.definition is None:
             return
         for task in self._open_tasks(TaskKind.GRADE_QUERY, event_id):
-            self._schedule.cancel(task, f"{event_id} was amended: {amended}")
+            self._schedule.tasks.cancel(task, f"{event_id} was amended: {amended}")
         event, version = events.event_of(self._state, event_id), events.version_of(self._state, event_id)
         question = events.grade_question(event, computed)
         if question is None or computed is None:
@@ -181,13 +180,13 @@ class Safety:
         detail |= {"computed_grade": str(computed.grade), "why": question}
         step = f"grade-query-{event_id}.v{version}"
         title = f"Explain the grade of {event.term} ({event_id})"
-        self._schedule.open(TaskKind.GRADE_QUERY, step, title, why=question, detail=detail)
+        self._open(TaskKind.GRADE_QUERY, step, title, question, detail)
 
     # ------------------------------------------------------------------ dose-limiting toxicities
 
     def _find(self, event_id: str, stood: EventDlt | None = None) -> None:
         """Ask the rule; put a candidate to the investigator, and take a question back that no longer stands."""
-        rules = self._schedule.rules().dlt
+        rules = self._schedule.protocol.dlt
         if rules.definition is None:
             return
         before, event = stood or standing_of(self._state, event_id), events.event_of(self._state, event_id)
@@ -200,7 +199,7 @@ class Safety:
         else:
             self._withdraw_question(event_id, finding.why)
         if standing is not before:
-            self._tell_soon(f"{event_id} is {standing.value} as a dose-limiting toxicity: {finding.why}")
+            self._report_soon(f"{event_id} is {standing.value} as a dose-limiting toxicity: {finding.why}")
 
     def _ask_for_adjudication(self, event_id: str, criterion: str | None, why: str) -> None:
         if self._open_tasks(TaskKind.DLT_ADJUDICATION, event_id):
@@ -210,16 +209,16 @@ class Safety:
         detail |= {"criterion": criterion or "the reporter's judgement", "why": why}
         step = f"dlt-adjudication-{event_id}.v{version}"
         title = f"Judge whether {event.term} ({event_id}) is dose-limiting"
-        self._schedule.open(TaskKind.DLT_ADJUDICATION, step, title, why=why, detail=detail)
+        self._open(TaskKind.DLT_ADJUDICATION, step, title, why, detail)
 
     def _withdraw_question(self, event_id: str, why: str) -> None:
         for task in self._open_tasks(TaskKind.DLT_ADJUDICATION, event_id):
-            self._schedule.cancel(task, why)
+            self._schedule.tasks.cancel(task, why)
 
     # ------------------------------------------------------------------ reports with a clock
 
     def _change_clocks(self, event_id: str, before: AdverseEvent | None, after: AdverseEvent) -> None:
-        clocks = self._schedule.rules().reporting_clocks
+        clocks = self._schedule.protocol.reporting_clocks
         if clocks is None:
             return
         moments = Moments(aware_at=self._aware_at(before, after), told_at=now())
@@ -231,7 +230,7 @@ class Safety:
         self._start_clocks(event_id, changes.started)
 
     def _start_susar_clocks(self, event_id: str) -> None:
-        clocks = self._schedule.rules().reporting_clocks
+        clocks = self._schedule.protocol.reporting_clocks
         if clocks is not None:
             event = events.event_of(self._state, event_id)
             self._start_clocks(event_id, reports_after_receipt(clocks, event, self._rows(event_id)))
@@ -244,12 +243,12 @@ class Safety:
             term = f"{events.event_of(self._state, event_id).term} ({event_id})"
             detail = {"event_id": event_id, "report": due.kind.value, "why": due.why}
             step = folds.report_key(event_id, due.kind)
-            self._schedule.open(kind, step, title.format(term=term), why=due.why, detail=detail, due_at=due.due_at)
+            self._open(kind, step, title.format(term=term), due.why, detail, due.due_at)
 
     def _cancel_report(self, event_id: str, kind: ReportKind, why: str) -> None:
         step = folds.report_key(event_id, kind)
         for task in [task for task in self._state.tasks.values() if task.step == step]:
-            self._schedule.cancel(task, why)
+            self._schedule.tasks.cancel(task, why)
 
     def _rows(self, event_id: str) -> dict[ReportKind, ReportRow]:
         found = {kind: self._state.reports.get(folds.report_key(event_id, kind)) for kind in ReportKind}
@@ -262,19 +261,25 @@ class Safety:
 
     # ------------------------------------------------------------------ what others hear
 
-    def _tell_of(self, versions: Iterable[AdverseEvent], why: str) -> None:
-        told = tuple(versions)
-        study = any(concerns_study(self._schedule.rules().stopping, event) for event in told)
-        if study or any(concerns_arm(event) for event in told):
-            self._tell_soon(why, study=study)
+    def _report_if_concerned(self, versions: Iterable[AdverseEvent], why: str) -> None:
+        events_ = tuple(versions)
+        study = any(concerns_study(self._schedule.protocol.stopping, event) for event in events_)
+        if study or any(concerns_arm(event) for event in events_):
+            self._report_soon(why, study=study)
 
-    def _tell_soon(self, why: str, *, study: bool = False) -> None:
-        if self._schedule.rules().dlt.definition is None:
+    def _report_soon(self, why: str, *, study: bool = False) -> None:
+        if self._schedule.protocol.dlt.definition is None:
             return
-        self._arm_news = why
+        self._arm_reason = why
         if study:
-            self._study_news = why
+            self._study_reason = why
 
     def _open_tasks(self, kind: TaskKind, event_id: str) -> list[Task]:
         tasks = self._state.tasks.values()
         return [task for task in tasks if task.kind is kind and task.detail.get("event_id") == event_id]
+
+    def _open(
+        self, kind: TaskKind, step: str, title: str, why: str, detail: dict[str, str], due_at: datetime | None = None
+    ) -> None:
+        plan = TaskPlan(kind=kind, step=step, title=title, why=why, detail=detail, due_at=due_at)
+        self._schedule.tasks.open(plan)

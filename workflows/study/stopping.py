@@ -7,28 +7,30 @@ from schemas import names
 from schemas.state.study import StudyState
 from schemas.stopping.rules import StoppingFinding, StoppingRules
 from workflows.journal import Journal, system
-from workflows.outbound import News
+from workflows.signals import Signals
+
+STUDY = "study"
+"""The scope of a hold on the whole study."""
 
 
 class StudyStopping:
     """Holds the study by the protocol's rules, and keeps the record of the holds that arms placed by theirs."""
 
-    def __init__(self, rules: StoppingRules, scope: str, journal: Journal[StudyState, f.StudyFact], news: News) -> None:
-        """Act for this study; `scope` is the name of a hold on all of it."""
-        self._rules, self._scope, self._journal, self._news = rules, scope, journal, news
+    def __init__(self, rules: StoppingRules, journal: Journal[StudyState, f.StudyFact], signals: Signals) -> None:
+        self._rules, self._journal, self._signals = rules, journal, signals
 
-    def told(self, report: m.SafetyReport) -> None:
-        """Take note of a participant's safety; a rule that finds more than was seen before fires."""
+    def receive(self, report: m.SafetyReport) -> None:
+        """Record a participant's safety; a rule that finds more than was seen before fires."""
         self._journal.record(
             f.SafetyReceived(summary=report.summary, arm=report.arm, phase=report.phase, **system(report.why))
         )
         for finding in study_findings(self._rules, self._journal.state):
-            self._record(finding, self._scope)
-            self._tell_all(finding)
+            self._record(finding, STUDY)
+            self._hold_all(finding)
 
-    def fired_in_arm(self, news: m.StoppingNews) -> None:
-        """Take note of a hold that an arm has placed and told its participants already."""
-        self._record(news.finding, news.arm)
+    def receive_from_arm(self, report: m.StoppingReport) -> None:
+        """Record a hold that an arm has placed and signalled to its participants already."""
+        self._record(report.finding, report.arm)
 
     def known_findings(self, arm: str | None) -> int | None:
         """Return how many findings of an arm the study knows of: what a lift of its hold is signed for."""
@@ -38,11 +40,11 @@ class StudyStopping:
         self._journal.record(f.StoppingRuleFired(finding=finding, **system(finding.why)))
         self._journal.record(f.HoldPlaced(scope=scope, rule=finding.rule_id, **system(finding.why)))
 
-    def _tell_all(self, finding: StoppingFinding) -> None:
+    def _hold_all(self, finding: StoppingFinding) -> None:
         state = self._journal.state
-        change = m.HoldChange(scope=self._scope, held=True, who="system", why=finding.why, rule=finding.rule_id)
+        change = m.HoldChange(scope=STUDY, held=True, who="system", why=finding.why, rule=finding.rule_id)
         # Participants first: it is their infusions that must not start.
         for subject in state.active:
-            self._news.add(names.participant_id(state.study, subject), "change_hold", change)
+            self._signals.add(names.participant_id(state.study, subject), "change_hold", change)
         for arm in state.arms:
-            self._news.add(names.arm_id(state.study, arm), "change_hold", change)
+            self._signals.add(names.arm_id(state.study, arm), "change_hold", change)

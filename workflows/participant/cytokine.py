@@ -2,15 +2,14 @@
 
 from datetime import datetime, timedelta
 
-from decisions.schedule.tasks import step_of
 from decisions.treatment.courses import PlannedCourse, course_detail, course_title, judge_support, planned_courses
 from schemas import facts as f
 from schemas.dlt.outcome import DltStatus
-from schemas.schedule.task import TaskKind
+from schemas.schedule.task import TaskKind, TaskPlan
 from schemas.treatment.support import CytokineRules, SupportState, SupportVerdict
 from workflows.journal import system
-from workflows.moments import now
-from workflows.participant_schedule import Schedule, start_of
+from workflows.participant.schedule import Schedule, start_of
+from workflows.workflow_time import now
 
 
 class CytokineCourses:
@@ -21,33 +20,31 @@ class CytokineCourses:
         self._schedule = schedule
         self._judge_at: datetime | None = None
 
-    @property
-    def judge_at(self) -> datetime | None:
-        """When a course that is held is to be judged again, or its window closes."""
-        return self._judge_at
-
-    def tend(self) -> None:
-        """Judge every course that is not over; asked again whenever something has happened."""
+    def review(self, *, ending: bool) -> None:
+        """Judge every course that is not over."""
         self._judge_at = None
-        cytokine = self._schedule.rules().cytokine
-        if cytokine.rules is None:
+        cytokine = self._schedule.protocol.cytokine
+        if ending or cytokine.rules is None:
             return
         for course in planned_courses(cytokine, self._schedule.state):
             if not self._is_over(course.step):
-                self._tend(cytokine.rules, course)
+                self._review_course(cytokine.rules, course)
+
+    def next_at(self, *, ending: bool) -> datetime | None:
+        """Return when a course that is held is judged again, or its window closes."""
+        return None if ending else self._judge_at
 
     def _is_over(self, step: str) -> bool:
-        state = self._schedule.state
-        return step in state.skipped or any(step_of(task_id) == step for task_id in state.closed)
+        return step in self._schedule.state.skipped or self._schedule.tasks.end_of(step) is not None
 
-    def _tend(self, rules: CytokineRules, course: PlannedCourse) -> None:
+    def _review_course(self, rules: CytokineRules, course: PlannedCourse) -> None:
         closes = start_of(course.closes_on + timedelta(days=1))
         ended = self._treatment_ended()
         if ended is not None:
             self._withhold(course, ended)
             return
         verdict = self._judge(rules)
-        is_open = self._schedule.open_task(course.step) is not None
+        is_open = self._schedule.tasks.open_task(course.step) is not None
         if verdict.state is SupportState.STOP:
             self._withhold(course, f"the cytokine is stopped: {verdict.why}")
         elif not is_open and now() >= closes:
@@ -72,12 +69,17 @@ class CytokineCourses:
         return verdict
 
     def _withhold(self, course: PlannedCourse, why: str) -> None:
-        task = self._schedule.open_task(course.step)
+        task = self._schedule.tasks.open_task(course.step)
         if task is not None:
-            self._schedule.cancel(task, why)
+            self._schedule.tasks.cancel(task, why)
         self._schedule.skip(course.step, why)
 
     def _open(self, course: PlannedCourse, closes: datetime) -> None:
-        detail = course_detail(self._schedule.rules().cytokine)
-        title = course_title(course.step)
-        self._schedule.open(TaskKind.CYTOKINE_COURSE, course.step, title, expires_at=closes, detail=detail)
+        plan = TaskPlan(
+            kind=TaskKind.CYTOKINE_COURSE,
+            step=course.step,
+            title=course_title(course.step),
+            expires_at=closes,
+            detail=course_detail(self._schedule.protocol.cytokine),
+        )
+        self._schedule.tasks.open(plan)

@@ -1,7 +1,6 @@
 """Further cycles of CAR-NK infusions in a participant's schedule: considered, offered, and run between two visits."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
 from decisions.schedule.tasks import step_of
@@ -17,33 +16,20 @@ from decisions.treatment.cycles import (
     says_the_same,
     treatment_record,
 )
-from decisions.treatment.readiness import lymphodepletion_doses, treatment_is_over
+from decisions.treatment.readiness import treatment_is_over
 from decisions.treatment.retreatment import judge_retreatment
 from schemas import facts as f
-from schemas.schedule.task import TaskEnd, TaskKind
+from schemas import messages as m
+from schemas import names
+from schemas.schedule.task import TaskEnd, TaskKind, TaskPlan
 from schemas.treatment.support import RetreatmentRules, SupportState, SupportVerdict
 from workflows.journal import system
-from workflows.moments import now
-from workflows.participant_schedule import Schedule, start_of
-
-
-@dataclass(frozen=True)
-class CycleActs:
-    """
-    What a further cycle does exactly as the planned infusions do it.
-
-    `cleared` checks the criteria before a step, until a moment, and `has_passed` tells whether they were met already;
-    `infuse` gives an infusion by its number, step and planned moment. `count_units` and `reserve` ask the bank for so
-    many units, unexpired through a day, and `lowest_toxic_level` asks what the arm has found.
-    """
-
-    cleared: Callable[[str, datetime, datetime], Awaitable[bool]]
-    has_passed: Callable[[str], bool]
-    infuse: Callable[[int, str, datetime], Awaitable[None]]
-    count_units: Callable[[int, date], Awaitable[int]]
-    lowest_toxic_level: Callable[[], Awaitable[int | None]]
-    reserve: Callable[[str, int, date], Awaitable[bool]]
-    return_product: Callable[[str], Awaitable[None]]
+from workflows.participant import product
+from workflows.participant.infusions import give_infusion
+from workflows.participant.lymphodepletion import ask_for_day
+from workflows.participant.schedule import Schedule, start_of
+from workflows.participant.treatment_check import has_passed, pass_check
+from workflows.workflow_time import now
 
 
 class FurtherCycles:
@@ -54,9 +40,8 @@ class FurtherCycles:
     offered only while it can be over before the next visit's window closes.
     """
 
-    def __init__(self, schedule: Schedule, acts: CycleActs) -> None:
-        """Act in this schedule."""
-        self._schedule, self._acts = schedule, acts
+    def __init__(self, schedule: Schedule) -> None:
+        self._schedule = schedule
 
     async def until_visit(self, opens: datetime, closes: datetime) -> None:
         """
@@ -64,7 +49,7 @@ class FurtherCycles:
 
         It can be entered again after continue-as-new: the state tells which cycle is under way, and where it stands.
         """
-        rules = self._schedule.rules().retreatment
+        rules = self._schedule.protocol.retreatment
         while rules is not None and await self._act(rules, opens, closes):
             pass
         await self._schedule.until(opens)
@@ -95,7 +80,7 @@ class FurtherCycles:
 
     def _closes(self, rules: RetreatmentRules, opens: datetime, closes: datetime) -> datetime:
         state = self._schedule.state
-        return start_of(offer_closes_on(self._schedule.rules(), rules, state, opens.date(), closes.date()))
+        return start_of(offer_closes_on(self._schedule.protocol, rules, state, opens.date(), closes.date()))
 
     def _unchanged(self) -> Callable[[], bool]:
         """Return what tells whether nothing has happened since that a judgement goes by."""
@@ -113,13 +98,22 @@ class FurtherCycles:
         verdict = self._verdict(rules, needed)
         if verdict.state is SupportState.OFFER:
             # Arm and bank are asked only if nothing else is in the way.
-            toxic, fitting = await self._acts.lowest_toxic_level(), needed
+            toxic, fitting = await self._lowest_toxic_level(), needed
             if rules.product_needed:
-                fitting = await self._acts.count_units(needed, self._last_window_on(rules, self._plan(rules)))
+                fitting = await product.count_fitting(self._schedule, needed, self._last_window_on(rules, self._plan(rules)))
             verdict = self._verdict(rules, fitting, toxic)
         if not says_the_same(self._schedule.state.retreatment, verdict):
             self._record(verdict)
         return verdict
+
+    async def _lowest_toxic_level(self) -> int | None:
+        slot = self._schedule.state.slot
+        if slot is None:
+            return None
+        question = m.ToxicityQuestion(
+            study=self._schedule.state.study, arm=slot.arm, escalation=self._schedule.protocol.escalation
+        )
+        return (await self._schedule.execute(names.LOWEST_TOXIC_LEVEL, question, m.ToxicLevel)).level
 
     def _verdict(self, rules: RetreatmentRules, units: int, toxic_level: int | None = None) -> SupportVerdict:
         return judge_retreatment(rules, treatment_record(self._schedule.state, units, toxic_level), now().date())
@@ -128,10 +122,10 @@ class FurtherCycles:
         self._schedule.journal.record(f.RetreatmentJudged(verdict=verdict, **system(verdict.why)))
 
     def _plan(self, rules: RetreatmentRules) -> CyclePlan:
-        return plan_cycle(self._schedule.rules(), rules, self._schedule.state, now().date())
+        return plan_cycle(self._schedule.protocol, rules, self._schedule.state, now().date())
 
     def _last_window_on(self, rules: RetreatmentRules, plan: CyclePlan) -> date:
-        return last_window_on(self._schedule.rules(), rules, plan.day_zero)
+        return last_window_on(self._schedule.protocol, rules, plan.day_zero)
 
     # ------------------------------------------------------------------ the offer
 
@@ -140,13 +134,14 @@ class FurtherCycles:
         if now() >= closes:
             return False
         cycle = self._schedule.state.cycles + 1
-        task = self._schedule.open(
-            TaskKind.RETREATMENT,
-            self._offer_step(cycle),
-            f"Decide on further cycle {cycle}",
+        plan = TaskPlan(
+            kind=TaskKind.RETREATMENT,
+            step=self._offer_step(cycle),
+            title=f"Decide on further cycle {cycle}",
             expires_at=closes,
             detail={"cycle": str(cycle), "of_at_most": str(rules.maximum_cycles)},
         )
+        task = self._schedule.tasks.open(plan)
         await self._schedule.wait(lambda: task.id in self._schedule.state.closed or not unchanged(), None)
         # Left unanswered, it is made again after the next assessment; declined, never.
         return self._schedule.state.closed.get(task.id) is not TaskEnd.EXPIRED
@@ -161,7 +156,7 @@ class FurtherCycles:
     def _take_back(self, why: str) -> None:
         for task in list(self._schedule.state.tasks.values()):
             if task.kind is TaskKind.RETREATMENT:
-                self._schedule.cancel(task, why)
+                self._schedule.tasks.cancel(task, why)
 
     # ------------------------------------------------------------------ the cycle
 
@@ -178,13 +173,13 @@ class FurtherCycles:
             self._record(verdict)
             return True
         last = self._last_window_on(rules, plan)
-        if now() < closes and await self._acts.reserve(f"cycle-{cycle}", len(rules.infusion_days), last):
+        if now() < closes and await product.reserve(self._schedule, f"cycle-{cycle}", len(rules.infusion_days), last):
             started = f.CycleStarted(
                 cycle=cycle, day_zero=plan.day_zero, lymphodepletion=plan.lymphodepletion, **system(plan.why)
             )
             self._schedule.journal.record(started)
             return True
-        again = now() + timedelta(days=self._schedule.rules().assignment.product_check_every_days)
+        again = now() + timedelta(days=self._schedule.protocol.assignment.product_check_every_days)
         if again < closes:
             await self._schedule.until(again)
             return True
@@ -201,17 +196,16 @@ class FurtherCycles:
             if not depleted or treatment_is_over(self._schedule.state, step):
                 self._schedule.skip(step, "treatment has stopped" if depleted else "lymphodepletion was not given")
                 continue
-            await self._acts.infuse(number, step, self._day(offset))
-        if self._schedule.state.units:
-            await self._acts.return_product(f"no further infusion is planned in cycle {cycle}")
+            await give_infusion(self._schedule, number, step, self._day(offset))
+        await product.give_back(self._schedule, f"no further infusion is planned in cycle {cycle}")
 
     def _day(self, offset: int) -> datetime:
-        day_zero = cycle_starts_on(self._schedule.rules(), self._schedule.state)
+        day_zero = cycle_starts_on(self._schedule.protocol, self._schedule.state)
         return start_of(day_zero + timedelta(days=offset))
 
     async def _deplete(self, cycle: int) -> bool:
         """Repeat lymphodepletion, whose late first day moves the cycle; return whether the first day was given."""
-        rule = self._schedule.rules().lymphodepletion
+        rule = self._schedule.protocol.lymphodepletion
         window = timedelta(days=rule.window_after_days + 1)
         first = cycle_step(cycle, "lymphodepletion-1")
         for number, offset in enumerate(rule.days, start=1):
@@ -223,19 +217,14 @@ class FurtherCycles:
             starts = self._day(offset)
             if step == first and not await self._may_deplete(cycle, first, starts, starts + window):
                 self._schedule.skip(step, "lymphodepletion could not start in time")
-            elif not await self._ask_for_day(cycle, number, step, starts, starts + window):
+            elif not await ask_for_day(self._schedule, step, f"Give lymphodepletion day {number} of cycle {cycle}", starts):
                 self._schedule.skip(step, "lymphodepletion was not given within its window")
         return first not in self._schedule.state.skipped
 
     async def _may_deplete(self, cycle: int, first: str, starts: datetime, closes: datetime) -> bool:
         checked = cycle_step(cycle, "lymphodepletion")
-        asked = self._schedule.open_task(first) is not None
+        asked = self._schedule.tasks.open_task(first) is not None
         given = self._schedule.state.cycle_depleted_on is not None
-        return asked or given or self._acts.has_passed(checked) or await self._acts.cleared(checked, starts, closes)
-
-    async def _ask_for_day(self, cycle: int, number: int, step: str, planned: datetime, closes: datetime) -> bool:
-        rule = self._schedule.rules().lymphodepletion
-        await self._schedule.until(planned)
-        detail = lymphodepletion_doses(rule)
-        title = f"Give lymphodepletion day {number} of cycle {cycle}"
-        return await self._schedule.ask(TaskKind.LYMPHODEPLETION, step, title, expires_at=closes, detail=detail)
+        return asked or given or (
+            has_passed(self._schedule, checked) or await pass_check(self._schedule, checked, starts, closes)
+        )

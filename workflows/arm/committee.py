@@ -2,35 +2,31 @@
 
 from decisions.commands.signatures import open_candidate, unknown_meaning, unsigned
 from decisions.dose.escalation import check_decision, decision_due, lowest_toxic_level, recommend, resulting_level
-from decisions.dose.packet import build_packet, packet_sha256
+from decisions.dose.packet import present_packet
 from decisions.dose.reopening import check_review, recommend_review, reopened, review_level
 from decisions.schedule.tasks import plan_task
 from decisions.stopping.holds import freed_by_review, review_hold
 from schemas import facts as f
 from schemas import messages as m
 from schemas import names
-from schemas.commands.commands import Decide, DecisionAction, Envelope, Signature
-from schemas.dose.packet import PacketContext, PacketWithHash
+from schemas.commands.commands import Accepted, Decide, DecisionAction, Envelope
+from schemas.dose.packet import PacketWithHash
 from schemas.problem import Problem
 from schemas.safety.summary import SafetySummary
-from schemas.schedule.task import TaskEnd, TaskKind
+from schemas.schedule.task import TaskEnd, TaskKind, TaskPlan
 from schemas.state.arm import ArmState, ArmStatus, Recommendation
 from workflows.journal import Journal, person, system
-from workflows.moments import now
-from workflows.outbound import News
+from workflows.signals import Signals
+from workflows.workflow_time import now
 
-REOPENS = 2
-"""The first revision of an arm in which later news reopens a decision (schemas.messages)."""
 REVIEW = "review-cohort-"
 
 
 class Committee:
     """The part of an arm's workflow that the committee works with; it changes state only through the arm's journal."""
 
-    def __init__(self, start: m.ArmStart, journal: Journal[ArmState, f.ArmFact], news: News) -> None:
-        """Share the arm's journal and its outgoing news."""
-        self._start, self._journal, self._news = start, journal, news
-        self._reopens = start.signatures is not None or start.revision >= REOPENS
+    def __init__(self, start: m.ArmStart, journal: Journal[ArmState, f.ArmFact], signals: Signals) -> None:
+        self._start, self._journal, self._signals = start, journal, signals
 
     @property
     def _state(self) -> ArmState:
@@ -39,18 +35,16 @@ class Committee:
     # ------------------------------------------------------------------ what is read and signed
 
     def packet(self) -> PacketWithHash:
-        """Return what the committee reads now. Only news changes it: its hash holds until then."""
-        context = PacketContext(
-            protocol=self._start.protocol,
-            phase="Phase 2" if self._state.status is ArmStatus.EXPANSION else "Phase 1",
-            dlt_window_days=self._start.dlt.window_days,
-            planned_infusions=self._start.planned_infusions,
-            fired=self._state.fired,
-            reopened=self._state.reopened,
+        """Return what the committee reads now, and the hash that it signs."""
+        start = self._start
+        return present_packet(
+            start.escalation,
+            start.arm,
+            self._state,
+            protocol=start.protocol,
+            dlt_window_days=start.dlt.window_days,
+            planned_infusions=start.planned_infusions,
         )
-        rules, arm = self._start.escalation, self._start.arm
-        packet = build_packet(rules, arm, self._state, self._state.summaries, context)
-        return PacketWithHash(packet=packet, sha256=packet_sha256(packet))
 
     def unknown_meaning(self, envelope: Envelope) -> Problem | None:
         """Find a signature whose meaning the protocol does not know."""
@@ -64,10 +58,6 @@ class Committee:
         what = f"the packet of {self._state.arm}"
         packet = self.packet()
         return unsigned(envelope, self._state.signers, packet.sha256, what) or open_candidate(self._state)
-
-    def signature(self, envelope: Envelope) -> Signature | None:
-        """Return the signature to keep: one that was checked."""
-        return None if self._start.signatures is None else envelope.signature
 
     # ------------------------------------------------------------------ what it decides
 
@@ -84,7 +74,7 @@ class Committee:
             reason=command.envelope.reason,
         )
 
-    def outcome_of(self, command: Decide) -> tuple[DecisionAction, int | None]:
+    def _outcome_of(self, command: Decide) -> tuple[DecisionAction, int | None]:
         """Return what the rule recommends, and the dose level that the command leads to."""
         due = self._state.review_due
         recommending, leading = (recommend_review, review_level) if due else (recommend, resulting_level)
@@ -92,17 +82,30 @@ class Committee:
         level = leading(rules, arm, self._state, command.action, command.level)
         return recommending(rules, arm, self._state).action, level
 
-    # ------------------------------------------------------------------ news
+    def record_decision(self, command: Decide) -> tuple[Accepted, int | None]:
+        """Record a decision that was checked; return its fact's number and the dose level that it leads to."""
+        envelope, state = command.envelope, self._state
+        recommended, level = self._outcome_of(command)
+        decided = f.Decided(
+            cohort=state.cohort,
+            from_level=state.level,
+            action=command.action,
+            level=level,
+            recommended=recommended,
+            signature=None if self._start.signatures is None else envelope.signature,
+            **person(envelope, "as the rule recommends"),
+        )
+        return self._journal.record(decided), level
 
-    def told(self, summary: SafetySummary, why: str) -> None:
-        """Record what a participant's workflow told; what is known already is no news, and leaves the packet alone."""
+    # ------------------------------------------------------------------ what it receives
+
+    def receive(self, summary: SafetySummary, why: str) -> None:
+        """Record a participant's safety summary; one that is known already changes nothing, and leaves the packet as it is."""
         if self._state.summaries.get(summary.subject) != summary:
             self._journal.record(f.SafetyReceived(summary=summary, **system(why)))
 
     def reopen(self, before: ArmState) -> None:
         """Reopen the decisions that the news since `before` puts in question: from now on nobody gets a slot."""
-        if not self._reopens:
-            return
         was_due = self._state.review_due
         findings = reopened(self._start.escalation, self._start.arm, before, self._state, now().date())
         for finding in findings:
@@ -115,12 +118,12 @@ class Committee:
         scope = review_hold(self._state.arm)
         make = f.HoldPlaced if held else f.HoldLifted
         self._journal.record(make(scope=scope, **system(why)))
-        told = self._state.held_for_review if held else ()
-        self._tell(told, m.HoldChange(scope=scope, held=held, who="system", why=why))
+        subjects = self._state.held_for_review if held else ()
+        self._signal(subjects, m.HoldChange(scope=scope, held=held, who="system", why=why))
 
-    def _tell(self, subjects: tuple[str, ...], change: m.HoldChange) -> None:
+    def _signal(self, subjects: tuple[str, ...], change: m.HoldChange) -> None:
         for subject in subjects:
-            self._news.add(names.participant_id(self._state.study, subject), "change_hold", change)
+            self._signals.add(names.participant_id(self._state.study, subject), "change_hold", change)
 
     # ------------------------------------------------------------------ what it is asked
 
@@ -161,19 +164,17 @@ class Committee:
             self._journal.record(f.TaskClosed(task_id=task.id, end=TaskEnd.CANCELLED, **system(why)))
 
     def _open_task(self, step: str, title: str, detail: dict[str, str], why: str) -> None:
-        task = plan_task(
-            {TaskKind.COMMITTEE_DECISION.value: self._start.decision_task},
+        plan = TaskPlan(
             kind=TaskKind.COMMITTEE_DECISION,
-            owner=self._state.arm,
-            number=self._state.tasks_opened + 1,
             step=step,
             title=f"{title}: the rule recommends {detail['recommendation']}",
-            now=now(),
             detail=detail,
         )
+        times = {TaskKind.COMMITTEE_DECISION.value: self._start.decision_task}
+        task = plan_task(times, plan, owner=self._state.arm, number=self._state.tasks_opened + 1, now=now())
         self._journal.record(f.TaskOpened(task=task, **system(why)))
 
-    def reviewed(self, envelope: Envelope) -> None:
+    def close_review(self, envelope: Envelope) -> None:
         """Close the review after its decision was recorded, and lift its hold where dosing may go on."""
         held = self._state.held_for_review
         freed = freed_by_review(self._state, lowest_toxic_level(self._start.escalation, self._state))
@@ -185,7 +186,7 @@ class Committee:
         kept = f"; not dosed at a level that was left: {', '.join(still)}" if still else ""
         self._change_hold(why + kept, held=False)
         scope = review_hold(self._state.arm)
-        self._tell(freed, m.HoldChange(scope=scope, held=False, who=envelope.person, why=why))
+        self._signal(freed, m.HoldChange(scope=scope, held=False, who=envelope.person, why=why))
 
 
 def _in_words(recommendation: Recommendation) -> dict[str, str]:

@@ -1,0 +1,8 @@
+-- Protocols by content hash.
+
+-- name: register
+INSERT INTO protocol (sha256, id, version, content) VALUES ($1, $2, $3, $4)
+ON CONFLICT (sha256) DO NOTHING RETURNING sha256
+
+-- name: load
+SELECT content FROM protocol WHERE sha256 = $1

@@ -1,0 +1,1 @@
+"""An arm: slots, dose escalation, the committee, Phase 2."""

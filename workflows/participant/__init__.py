@@ -1,0 +1,1 @@
+"""A participant, from consent to end of study: one module for each part of the schedule of activities."""
