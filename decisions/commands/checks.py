@@ -2,7 +2,7 @@
 Checks of what people send to a participant's workflow.
 
 `malformed` is asked by the update's validator: what it finds never reaches the history. `refusal` is asked by the
-handler: what it finds is recorded as a `Refused` fact, since an auditor must find it (architecture, 'How data flows').
+handler: what it finds is recorded as a `Refused` fact, since an auditor must find it (docs/decisions/0003).
 """
 
 from datetime import date, datetime, timedelta

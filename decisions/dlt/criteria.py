@@ -1,5 +1,5 @@
 """
-Which adverse events may be dose-limiting, found by rule (domain rules, section 3); the SRC judges the candidates.
+Which adverse events may be dose-limiting, found by rule (docs/domain.md, section 3); the SRC judges the candidates.
 
 Durations are counted between calendar days: a grade that is reached on day 2 and has fallen on day 5 lasted 3 days.
 """
@@ -32,7 +32,7 @@ def find_candidate(
     The reporter's own judgement always makes a candidate. Otherwise the onset must be on day 0 to `window_days`, both
     included, the event related to a counted part (without causality details: to the treatment), and a criterion met
     that no exclusion takes away. Of several criteria one that is met goes before a pending one, and of those the one
-    that is decided first. A death outlasts every duration (domain rules, section 3).
+    that is decided first. A death outlasts every duration (docs/domain.md, section 3).
     """
     what = _in_words(event, first_infusion_on)
     if event.dlt:

@@ -1,5 +1,5 @@
 """
-Decisions that later news puts in question, and the committee's review of them (domain rules, sections 3 and 4).
+Decisions that later news puts in question, and the committee's review of them (docs/domain.md, sections 3 and 4).
 
 A participant of a decided cohort may turn out to have a DLT, or an event that may become one. When the rule, on the
 counts of today, would not have led to the dose level that participants get now, the decision is reopened: nobody is

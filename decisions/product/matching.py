@@ -1,4 +1,4 @@
-"""Which units of the bank a participant gets (domain rules, section 7: hard gates, then first expiry first)."""
+"""Which units of the bank a participant gets (docs/domain.md, section 7: hard gates, then first expiry first)."""
 
 from collections import Counter
 from collections.abc import Sequence

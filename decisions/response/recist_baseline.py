@@ -1,5 +1,5 @@
 """
-What makes a baseline tumour assessment malformed by RECIST 1.1 (domain rules, section 5; Eisenhauer, 3.1 and 4.2).
+What makes a baseline tumour assessment malformed by RECIST 1.1 (Eisenhauer EJC 2009;45:228-247, 3.1 and 4.2).
 
 Every problem is returned at once, in the order of the form, and none if later assessments can be held against it.
 """

@@ -1,5 +1,5 @@
 """
-The best overall response by RECIST 1.1, with confirmation (domain rules, section 5).
+The best overall response by RECIST 1.1, with confirmation (Eisenhauer EJC 2009;45:228-247).
 
 Ranks as in pharmaverse admiralonco (confirmed BOR): CR, PR, SD, NON-CR/NON-PD, PD, NE.
 """
@@ -36,7 +36,7 @@ def judge_best_response(
     Judge the best overall response from all assessments, in whatever order they come, with dates and reasons.
 
     Days count from the start of treatment, day 0. Nothing counts after the first PD, nor after the day on which other
-    anticancer therapy started, itself included (domain rules, section 5).
+    anticancer therapy started, itself included (docs/domain.md, section 5).
     """
     counting = counting_timepoints(timepoints, new_therapy_on)
     best = _best_confirmed(rules, counting) or _best_unconfirmed(rules, treatment_started_on, counting)

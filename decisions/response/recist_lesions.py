@@ -1,8 +1,8 @@
 """
 What makes a later tumour assessment malformed: it contradicts the baseline, an earlier one, or the unit.
 
-Every problem is returned at once, in the order of the form, and none if the assessment can be judged (domain rules,
-section 5).
+Every problem is returned at once, in the order of the form, and none if the assessment can be judged (Eisenhauer EJC
+2009;45:228-247).
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,5 +1,5 @@
 """
-What each tumour assessment means by RECIST 1.1 (domain rules, section 5; Eisenhauer EJC 2009;45:228-247).
+What each tumour assessment means by RECIST 1.1 (Eisenhauer EJC 2009;45:228-247).
 
 Targets are judged by their sum in millimetres, all other lesions by their look. All arithmetic is decimal and exact.
 """
@@ -43,7 +43,7 @@ def judge_timepoints(
     Judge all assessments after baseline, the earliest first, in whatever order they come.
 
     Each is held against the baseline and the smallest sum before it. An equivocal new lesion that a later assessment
-    finds unequivocal counts from the first (domain rules, section 5).
+    finds unequivocal counts from the first (docs/domain.md, section 5).
     """
     ordered = sorted(assessments, key=lambda assessment: assessment.assessed_on)
     judged: tuple[TimepointResponse, ...] = ()
@@ -104,7 +104,7 @@ def judge_target(
     rules: RecistRules, baseline: BaselineAssessment, nadir: Decimal | None, assessment: TumourAssessment
 ) -> Finding:
     """
-    Judge the targets, in the order of domain rules, section 5: NE, CR, PD, PR, SD.
+    Judge the targets, in the order of docs/domain.md, section 5: NE, CR, PD, PR, SD.
 
     An unmeasured target makes NE, unless what was measured is progression already, whatever the size of the rest. CR:
     nothing left but lymph nodes below `node_normal_below_mm`. PD and PR include their limits; PD goes before PR.
@@ -246,7 +246,7 @@ def _about_new_lesions(assessment: TumourAssessment, counting: tuple[NewLesion, 
 
 
 def overall_response(target: Response | None, non_target: Response | None, *, new_lesion: bool) -> Response:
-    """Combine the three (Eisenhauer, tables 1 and 2; domain rules, section 5); none where there is no such disease."""
+    """Combine the three (Eisenhauer, tables 1 and 2); none where there is no such disease."""
     if new_lesion or Response.PD in {target, non_target}:
         return Response.PD
     if target is None:

@@ -40,7 +40,7 @@ def newest_version(state: ParticipantState, wanted: str) -> EventVersion:
 
 def computed_grade(event: AdverseEvent) -> ComputedGrade | None:
     """
-    Grade an event from the observation that it carries (domain rules, section 1); none without one.
+    Grade an event from the observation that it carries (docs/domain.md, section 1); none without one.
 
     CRS and ICANS by ASTCT 2019, acute GVHD by MAGIC, infusion reactions by CTCAE 5.0.
     """

@@ -1,7 +1,7 @@
 """
 Amendments of an adverse event: what changes, whether it may, and whether the DLT question must be asked again.
 
-An amendment is a new version of the whole event with its reason (21 CFR 11.10(e); domain rules, section 8). Nothing is
+An amendment is a new version of the whole event with its reason (21 CFR 11.10(e)). Nothing is
 overwritten: a grade may be lowered, since the earlier version keeps its grade and course.
 """
 

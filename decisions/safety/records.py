@@ -2,7 +2,7 @@
 What the stopping rules read, made of what participants' workflows have told, and which findings are news.
 
 A finding holds its arm or the study. The committee lifts that by a signed decision: on what it has seen by then the
-rule does not fire again, on more it does (domain rules, section 3).
+rule does not fire again, on more it does (docs/domain.md, section 3).
 """
 
 from collections.abc import Iterable, Sequence

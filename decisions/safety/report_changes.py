@@ -1,5 +1,5 @@
 """
-How the clocks of safety reports follow an event through its versions (domain rules, section 8).
+How the clocks of safety reports follow an event through its versions (21 CFR 312.32).
 
 `decisions.reporting_clocks` says what one version of an event asks for; here that is compared with what runs already.
 """

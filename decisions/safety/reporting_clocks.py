@@ -1,5 +1,5 @@
 """
-Which safety reports are owed, by when, and whether they were made in time (domain rules, section 8).
+Which safety reports are owed, by when, and whether they were made in time (21 CFR 312.32, ICH E2A).
 
 ICH E2A: a SUSAR is a serious adverse event that is suspected to be related and is not expected by the reference safety
 information. What is not judged yet counts as the stricter case.
@@ -36,7 +36,7 @@ def reports_due(
     clocks: ReportingClocks, event: AdverseEvent, aware_at: datetime, sponsor_received_at: datetime | None
 ) -> tuple[ReportDue, ...]:
     """
-    Return the reports that an event asks for, the earliest duty first (domain rules, section 8).
+    Return the reports that an event asks for, the earliest duty first (docs/domain.md, section 8).
 
     The site tells the sponsor of an SAE, or of an event of special interest, within `sae_hours` after it came to know
     (`aware_at`). A SUSAR is due on the last day of its count, to the end of that day: day 0 is the sponsor's receipt

@@ -12,7 +12,7 @@ from schemas.schedule.task import Task, TaskEnd, TaskKind, TaskPlan
 OUTLIVES_PARTICIPATION = frozenset(
     {TaskKind.DLT_ADJUDICATION, TaskKind.GRADE_QUERY, TaskKind.SAE_REPORT, TaskKind.SUSAR_REPORT}
 )
-"""What is owed of an adverse event stays owed when its participant leaves (domain rules, section 8)."""
+"""What is owed of an adverse event stays owed when its participant leaves (docs/domain.md, section 8)."""
 
 
 def plan_task(times: Mapping[str, TaskTimes], plan: TaskPlan, *, owner: str, number: int, now: datetime) -> Task:

@@ -1,4 +1,4 @@
-"""Which arm and target a participant is assigned to (trial record, Antigen selection workflow, step 3)."""
+"""Which arm and target a participant is assigned to (NCT07510828, Antigen selection workflow, step 3)."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple

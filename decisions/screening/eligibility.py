@@ -1,5 +1,5 @@
 """
-The 18 eligibility criteria, judged one by one (trial record, Eligibility).
+The 18 eligibility criteria, judged one by one (trial record NCT07510828, Eligibility).
 
 Conditions have three values: true, false, and none for 'not reported'. A certain failure decides even while other
 values are missing; a missing value is never taken for a good one.
@@ -105,7 +105,7 @@ def _performance_status(case: Case) -> CriterionVerdict:
 
 
 def _organ_function(case: Case) -> CriterionVerdict:
-    """Trial record, Eligibility, inclusion 6; cut-offs: domain rules, section 2."""
+    """Trial record, Eligibility, inclusion 6; cut-offs: docs/domain.md, section 2."""
     form = case.form
     findings = judge_laboratory(case.rules.laboratory, form.laboratory, form.liver_metastases, form.gilbert_syndrome)
     failing = [finding for finding in findings if finding.verdict is Verdict.NOT_MET]

@@ -1,5 +1,5 @@
 """
-Laboratory values against the protocol's cut-offs (trial record, Eligibility, inclusion 6).
+Laboratory values against the protocol's cut-offs (trial record NCT07510828, Eligibility, inclusion 6).
 
 Eligibility and the check before lymphodepletion share these rules. A value that cannot be trusted (wrong unit,
 implausible) is never judged: it counts as missing.

@@ -1,4 +1,4 @@
-"""The antigen profile from all samples (trial record, Antigen selection workflow, steps 1 and 2)."""
+"""The antigen profile from all samples (NCT07510828, Antigen selection workflow, steps 1 and 2)."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -32,7 +32,7 @@ def profile_antigens(protocol: Protocol, report: PanelReported, biopsies_taken: 
     Judge every antigen of the panel by the most preferred adequate sample that reports it.
 
     The order in which the laboratory lists the samples has no influence. `biopsies_taken` counts the first one too.
-    Thresholds: domain rules, section 6.
+    Thresholds: docs/domain.md, section 6.
     """
     adequate = _adequate_samples(protocol.samples, report)
     if not adequate:

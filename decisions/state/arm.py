@@ -40,7 +40,7 @@ def apply_arm(state: ArmState, fact: f.ArmFact) -> ArmState:  # noqa: PLR0911 - 
     Return the arm's state after one more fact.
 
     Slots belong to a cohort and a dose level and are kept for ever. Which slots may be given and what may be decided
-    is not judged here but in `decisions.escalation` (domain rules, section 4).
+    is not judged here but in `decisions.escalation` (docs/domain.md, section 4).
     """
     match fact:
         case f.ArmOpened() | f.Refused():
@@ -140,7 +140,7 @@ def _dosed(slot: SlotRecord, fact: f.FirstDoseReported) -> SlotRecord:
 
 
 def _judged(slot: SlotRecord, status: DltStatus) -> SlotRecord:
-    # An outcome stands, but for a DLT that is found later (domain rules, section 3); a DLT is never taken back.
+    # An outcome stands, but for a DLT that is found later (docs/domain.md, section 3); a DLT is never taken back.
     pending = slot.state in (SlotState.GIVEN, SlotState.DOSED)
     if not pending and status is not DltStatus.DLT:
         return slot

@@ -1,5 +1,5 @@
 """
-Cytokine support after an infusion: given, held or stopped by toxicity (domain rules, section 6).
+Cytokine support after an infusion: given, held or stopped by toxicity (docs/domain.md, section 6).
 
 Subcutaneous IL-15 after NK cells caused CRS in 56% of participants (Blood Advances 3:1970), and IL-2 is withheld for
 neurological and capillary leak toxicity: so a course is held while a toxicity lasts, and some toxicity ends it.

@@ -1,4 +1,4 @@
-"""The re-check before lymphodepletion and before each infusion (domain rules, sections 2 and 6)."""
+"""The re-check before lymphodepletion and before each infusion (docs/domain.md, sections 2 and 6)."""
 
 from collections.abc import Iterator
 

@@ -17,7 +17,7 @@ def judge_retreatment(rules: RetreatmentRules, record: TreatmentRecord, today: d
     Time counts from the last infusion, both limits included (days). `next_on` of 'not yet' is the first day that time
     allows; it is none where only something else is awaited. A dose-limiting toxicity excludes whether the window's
     judgement or a later report tells it. A participant keeps the first dose, so a level found toxic excludes too
-    (domain rules, section 4). `today` is the site's calendar day.
+    (docs/domain.md, section 4). `today` is the site's calendar day.
     """
     never = tuple(_never(rules, record, today))
     if never:
@@ -39,7 +39,7 @@ def retreatment_dose(first: DoseLevel) -> DoseLevel:
     """
     Return the dose of each infusion of a further cycle: the first one's, neither more nor less.
 
-    Intra-participant escalation is not allowed (domain rules, section 4).
+    Intra-participant escalation is not allowed (docs/domain.md, section 4).
     """
     return first
 
@@ -51,7 +51,7 @@ def needs_lymphodepletion(
     Tell whether lymphodepletion is repeated before a cycle whose first infusion is on `infusion_on`, and why.
 
     It is when more than `lymphodepletion_repeat_after_days` (days) have passed since its last day, and when none is on
-    record (domain rules, section 6).
+    record (docs/domain.md, section 6).
     """
     if last_lymphodepletion_on is None:
         return True, "no lymphodepletion is on record"

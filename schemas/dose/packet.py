@@ -1,5 +1,5 @@
 """
-What the safety review committee (SRC) reads before it decides on an arm's cohort (domain rules, sections 3 and 4).
+What the safety review committee (SRC) reads before it decides on an arm's cohort (docs/domain.md, section 4).
 
 A packet holds data alone, no time of making and no layout: what the decision's electronic signature names is its hash.
 A field that is added later must be none by default, so that the packets of earlier decisions keep their hash.
@@ -31,7 +31,7 @@ class PacketLevel(Frozen):
     """
     A dose level: planned million cells per infusion, its counts, and its slots in the order they were given.
 
-    Slots that went back undosed are left out: they are in no count (domain rules, section 3).
+    Slots that went back undosed are left out: they are in no count (docs/domain.md, section 3).
     """
 
     level: int

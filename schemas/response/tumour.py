@@ -240,7 +240,7 @@ class BestResponse(Frozen):
 
 class RecistRules(Frozen):
     """
-    RECIST 1.1 as a protocol applies it (domain rules, section 5).
+    RECIST 1.1 as a protocol applies it (Eisenhauer EJC 2009;45:228-247).
 
     Sizes are minima, inside; `node_normal_below_mm` is itself outside of normal. Percentages: progression is a rise
     above the nadir of at least `progression_percent` and `progression_absolute_mm`; partial response is a fall below

@@ -23,7 +23,7 @@ class EventDlt(StrEnum):
     Where an event stands as a dose-limiting toxicity.
 
     Pending: the criterion's duration is still running. Candidate: a criterion is met or the investigator says so, and
-    the committee has not judged it. Confirmed or rejected: the committee has (domain rules, section 3).
+    the committee has not judged it. Confirmed or rejected: the committee has (docs/domain.md, section 3).
     """
 
     NONE = "none"

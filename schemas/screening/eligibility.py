@@ -1,4 +1,4 @@
-"""What a site reports for the 9 inclusion and 9 exclusion criteria (trial record, 'Eligibility'), and the verdicts."""
+"""What a site reports for the 9 inclusion and 9 exclusion criteria (NCT07510828, Eligibility), and the verdicts."""
 
 from datetime import date
 from enum import StrEnum

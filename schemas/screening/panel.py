@@ -1,4 +1,4 @@
-"""Antigens, samples and what a laboratory reports of them (trial record, 'Antigen selection workflow')."""
+"""Antigens, samples and what a laboratory reports of them (NCT07510828, Antigen selection workflow)."""
 
 from datetime import date
 from enum import StrEnum

@@ -2,7 +2,7 @@
 Stopping rules as data, the safety records that they read, and what they find.
 
 A rule that fires holds an arm or the study until the committee has met; it decides nothing else (FDA, Considerations
-for the Development of CAR T Cell Products, January 2024, section VI.D, as named in domain rules, section 3).
+for the Development of CAR T Cell Products, January 2024, section VI.D).
 """
 
 from datetime import date

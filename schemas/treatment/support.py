@@ -90,7 +90,7 @@ class ToxicityLimit(Frozen):
 
 class CytokineRules(Frozen):
     """
-    Which cytokines may be given, and which toxicity holds or stops them (domain rules, section 6).
+    Which cytokines may be given, and which toxicity holds or stops them (docs/domain.md, section 6).
 
     An event at a limit of `hold_at` holds the course while it is ongoing; one at a limit of `stop_at` since the first
     infusion stops it for good, as does one of `stop_at_related_grade` (1-5) or above that is related to the cytokine.

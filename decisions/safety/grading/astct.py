@@ -1,5 +1,5 @@
 """
-Grades of CRS and ICANS by the ASTCT consensus, computed from what was observed (domain rules, section 1).
+Grades of CRS and ICANS by the ASTCT consensus, computed from what was observed.
 
 Source: Lee DW et al., Biol Blood Marrow Transplant 2019;25:625-638. The figures here belong to that scale, which no
 protocol changes. Every grade is that of the worst finding not attributable to another cause.

@@ -1,4 +1,4 @@
-"""Amendments of an adverse event: domain rules, sections 3 and 8."""
+"""Amendments of an adverse event: 21 CFR 11.10(e), 21 CFR 312.32."""
 
 import json
 from datetime import UTC, date, datetime, timedelta, timezone

@@ -1,4 +1,4 @@
-"""CRS and ICANS grades from observations: ASTCT (Lee 2019), domain rules, section 1."""
+"""CRS and ICANS grades from observations: ASTCT consensus (Lee 2019, BBMT 25:625-638)."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Stopping rules: which fire, at which boundary, and why (domain rules, section 3)."""
+"""Stopping rules: which fire, at which boundary, and why (docs/domain.md, section 3)."""
 
 from datetime import date, timedelta
 from fractions import Fraction
