@@ -8,6 +8,8 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from decisions.commands import checks as checks
+    from decisions.commands.malformed_answers import malformed_answer
+    from decisions.commands.refused_answers import refused_answer
     from decisions.dlt.outcome import judge_dlt
     from decisions.dlt.status import open_events
     from decisions.response.outcome import response_outcome
@@ -892,7 +894,7 @@ class ParticipantWorkflow:
     async def answer_task(self, command: AnswerTask) -> Accepted:
         """Answer an open task."""
         envelope = command.envelope
-        problem = checks.ended_for_answer(self._state, command) or checks.refused_answer(
+        problem = checks.ended_for_answer(self._state, command) or refused_answer(
             self._rules, self._state, command
         )
         if problem is not None:
@@ -912,7 +914,7 @@ class ParticipantWorkflow:
     @answer_task.validator
     def _check_answer(self, command: AnswerTask) -> None:
         if checks.ended_for_answer(self._state, command) is None:
-            problem = checks.malformed_answer(self._rules, self._state, command, workflow.now())
+            problem = malformed_answer(self._rules, self._state, command, workflow.now())
             if problem is not None:
                 raise problem_error(problem)
 
