@@ -15,9 +15,7 @@ SQL = statements("protocols")
 async def register(connection: Connection, registration: RegisterProtocol) -> bool:
     """Keep a protocol's content; return whether it was new: the same hash again changes nothing."""
     reference, content = registration.reference, registration.protocol.model_dump(mode="json")
-    new = await connection.fetchval(
-        SQL["register"], reference.sha256, reference.id, reference.version, content
-    )
+    new = await connection.fetchval(SQL["register"], reference.sha256, reference.id, reference.version, content)
     return new is not None
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from schemas.problem import Problem, ProblemType
+from decisions.commands.refusals import invalid_input
+from schemas.problem import Problem
 
 LONGEST = 80
 """Of a value that is repeated to its sender, no more characters than these."""
@@ -22,13 +23,8 @@ def problem_of(error: ValidationError) -> Problem:
     found = error.errors(include_url=False)[0]
     rule = found["msg"].removeprefix("Value error, ")
     place, value = _place(found["loc"], found["input"], rule)
-    return Problem(
-        type=ProblemType.INVALID_INPUT,
-        field=place or "command",
-        value="(missing)" if found["type"] == "missing" else _shown(value),
-        rule=rule,
-        expected=_expected(found.get("ctx") or {}),
-    )
+    shown = "(missing)" if found["type"] == "missing" else _shown(value)
+    return invalid_input(place or "command", shown, rule, _expected(found.get("ctx") or {}))
 
 
 def _place(loc: Sequence[int | str], given: Any, rule: str) -> tuple[str, Any]:  # noqa: ANN401 - whatever was sent

@@ -1,5 +1,5 @@
 """
-3+3 dose escalation within one arm, as pure functions (Le Tourneau JNCI 2009;101:708-720; docs/domain.md, section 4).
+3+3 dose escalation within one arm, as pure functions of the arm's state (docs/domain.md, section 4).
 
 Three questions: which slots are free, what the rule recommends, and whether a decision of the safety review committee
 (SRC) may stand. Counts are participants; dose levels count from 1 upward. A higher dose is taken to be no less toxic,
@@ -8,8 +8,8 @@ so every level at or above one known to be toxic counts as toxic.
 
 from typing import assert_never
 
+from decisions.dose.words import in_words
 from schemas.commands.commands import DecisionAction
-from schemas.problem import Problem, ProblemType
 from schemas.protocol import Arm, Escalation
 from schemas.state.arm import ArmState, ArmStatus, LevelTally, Recommendation, SlotRecord, SlotState
 
@@ -43,7 +43,7 @@ def tallies(state: ArmState, arm: Arm) -> tuple[LevelTally, ...]:
 
 
 def lowest_toxic_level(rules: Escalation, state: ArmState) -> int | None:
-    """Return the lowest level with `toxic_at_dlts` DLTs or more, pending or not (docs/domain.md, section 4)."""
+    """Return the lowest level with `toxic_at_dlts` DLTs or more, whoever is still pending (docs/domain.md, section 4)."""
     levels = {slot.level for slot in state.slots}
     return min((level for level in levels if tally(state, level).dlts >= rules.toxic_at_dlts), default=None)
 
@@ -142,7 +142,7 @@ def recommend(rules: Escalation, arm: Arm, state: ArmState) -> Recommendation:
 def _recommend_at_highest(rules: Escalation, arm: Arm, state: ArmState, counts: LevelTally) -> Recommendation:
     above = _level_above(arm, state)
     limit = "no higher dose level" if above is None else f"level {above} is toxic"
-    if not _supports_rp2d(rules, counts):
+    if not supports_rp2d(rules, counts):
         why = f"{in_words(counts)}, {limit}: an RP2D needs {rules.expanded_size} evaluable"
         return _recommendation(arm, state, DecisionAction.EXPAND, state.level, why)
     why = f"{in_words(counts)}, {limit}: the highest level with fewer than {rules.toxic_at_dlts} DLTs"
@@ -168,7 +168,13 @@ def _recommendation(arm: Arm, state: ArmState, action: DecisionAction, level: in
     return Recommendation(action=action, level=level, why=why, tallies=tallies(state, arm))
 
 
-def _supports_rp2d(rules: Escalation, counts: LevelTally) -> bool:
+def supports_rp2d(rules: Escalation, counts: LevelTally) -> bool:
+    """
+    Tell whether a level's counts are enough to declare it the RP2D (docs/domain.md, section 4).
+
+    Fewer than `toxic_at_dlts` DLTs in `expanded_size` evaluable, or a first cohort without a DLT if the protocol does
+    not require the expanded one.
+    """
     if counts.dlts >= rules.toxic_at_dlts:
         return False
     if counts.evaluable >= rules.expanded_size:
@@ -188,12 +194,6 @@ def level_below(rules: Escalation, arm: Arm, state: ArmState) -> int | None:
     return max((level for level in lower if not is_toxic(rules, state, level)), default=None)
 
 
-def in_words(counts: LevelTally) -> str:
-    """Say a level's counts: 'level 1 has 1 DLT in 3 evaluable'."""
-    dlts = "1 DLT" if counts.dlts == 1 else f"{counts.dlts} DLTs"
-    return f"level {counts.level} has {dlts} in {counts.evaluable} evaluable"
-
-
 # The committee's decision
 
 
@@ -211,7 +211,7 @@ def exposure(action: DecisionAction, level: int | None) -> tuple[int, bool]:
 
         STOP < de-escalate to L, stay at L, expand at L, escalate to L (all alike) < declare L < anything at L + 1
 
-    A design choice on top of docs/domain.md, section 4, which knows only 'escalate', 'expand' and 'de-escalate'.
+    A design choice on top of the `docs/domain.md`, section 4, which know only 'escalate', 'expand' and 'de-escalate'.
     """
     return (0 if level is None else level, action is DecisionAction.DECLARE_RP2D)
 
@@ -245,144 +245,3 @@ def _default_level(rules: Escalation, arm: Arm, state: ArmState, action: Decisio
             return state.level
         case _:
             assert_never(action)
-
-
-def check_decision(
-    rules: Escalation,
-    arm: Arm,
-    state: ArmState,
-    *,
-    cohort: int,
-    action: DecisionAction,
-    level: int | None,
-    reason: str | None,
-) -> Problem | None:
-    """
-    Say why a decision of the SRC may not stand, or `None` (docs/domain.md, section 4).
-
-    The recommendation of the moment always stands; a late DLT may have changed it since the committee was asked. A more
-    cautious decision (see `exposure`) stands with a reason. A less cautious one never does, nor does a level that is
-    toxic, does not exist, skips one upward, or has no place left for further participants.
-    """
-    decided = resulting_level(rules, arm, state, action, level)
-    recommended = recommend(rules, arm, state)
-    problem = _check_due(rules, state, cohort) or check_level(arm, state, action, level, decided)
-    if problem is not None or (action, decided) == (recommended.action, recommended.level):
-        return problem
-    return (
-        _check_caution(rules, state, recommended, action, decided)
-        or _check_declaration(rules, state, recommended, action, decided)
-        or check_room(rules, state, action, decided)
-        or check_reason(recommended, reason)
-    )
-
-
-def _check_due(rules: Escalation, state: ArmState, cohort: int) -> Problem | None:
-    if state.status is ArmStatus.CLOSED:
-        rule, expected = f"arm {state.arm} is closed", "no decision"
-        return _problem(ProblemType.NO_DECISION_DUE, "cohort", cohort, rule, expected)
-    if cohort != state.cohort:
-        rule = f"the arm is at cohort {state.cohort}"
-        return _problem(ProblemType.NO_DECISION_DUE, "cohort", cohort, rule, str(state.cohort))
-    pending = tally(state, state.level).pending
-    if pending > 0:
-        rule = f"{pending} participant(s) at level {state.level} are pending: not dosed yet, or in their DLT window"
-        return _problem(ProblemType.WINDOW_OPEN, "cohort", cohort, rule, "a decision after the last window closes")
-    if state.status is not ArmStatus.DECISION_DUE and not decision_due(rules, state):
-        counts = tally(state, state.level)
-        rule = f"level {state.level} has {counts.evaluable} of {level_capacity(rules, state, state.level)} evaluable"
-        return _problem(ProblemType.NO_DECISION_DUE, "cohort", cohort, rule, "a decision once the cohort is complete")
-    return None
-
-
-def check_level(
-    arm: Arm, state: ArmState, action: DecisionAction, level: int | None, decided: int | None
-) -> Problem | None:
-    """Say why an action does not lead to this dose level; `level` is the one asked for, `decided` what it comes to."""
-    if action is DecisionAction.STOP:
-        rule = "stopping the arm leads to no dose level"
-        return None if level is None else _problem(ProblemType.OUT_OF_RANGE, "level", level, rule, "no level")
-    existing = [dose.level for dose in arm.dose_levels]
-    if decided is None or decided not in existing:
-        rule, expected = f"'{action}' needs a dose level of arm {arm.id}", f"{existing[0]} to {existing[-1]}"
-        return _problem(ProblemType.OUT_OF_RANGE, "level", "none" if decided is None else decided, rule, expected)
-    fits, expected = _direction(action, decided, state.level)
-    rule = f"'{action}' does not lead from level {state.level} to level {decided}"
-    return None if fits else _problem(ProblemType.OUT_OF_RANGE, "level", decided, rule, expected)
-
-
-def _direction(action: DecisionAction, decided: int, current: int) -> tuple[bool, str]:
-    match action:
-        case DecisionAction.ESCALATE:
-            return decided > current, f"the level above {current}"
-        case DecisionAction.DE_ESCALATE:
-            return decided < current, f"a level below {current}"
-        case DecisionAction.EXPAND | DecisionAction.STAY:
-            return decided == current, f"level {current}"
-        case DecisionAction.DECLARE_RP2D:
-            return True, "any level that has the data for it"
-        case DecisionAction.STOP:
-            return False, "no level"
-        case _:
-            assert_never(action)
-
-
-def _check_caution(
-    rules: Escalation, state: ArmState, recommended: Recommendation, action: DecisionAction, decided: int | None
-) -> Problem | None:
-    if exposure(action, decided) <= exposure(recommended.action, recommended.level):
-        return None
-    rule = recommended.why
-    if decided is not None and is_toxic(rules, state, decided):
-        rule = f"level {decided} is at or above a toxic level; {rule}"
-    return less_cautious(recommended, action, decided, rule)
-
-
-def _check_declaration(
-    rules: Escalation, state: ArmState, recommended: Recommendation, action: DecisionAction, decided: int | None
-) -> Problem | None:
-    if action is not DecisionAction.DECLARE_RP2D or decided is None:
-        return None
-    counts = tally(state, decided)
-    if _supports_rp2d(rules, counts):
-        return None
-    rule = f"{in_words(counts)}: an RP2D needs {rules.expanded_size} with fewer than {rules.toxic_at_dlts} DLTs"
-    return less_cautious(recommended, action, decided, rule)
-
-
-def check_room(rules: Escalation, state: ArmState, action: DecisionAction, decided: int | None) -> Problem | None:
-    """Say why nobody more can be treated at the level: it has its full count."""
-    # To treat more at a level that has its full count would ask the same question again at once, for ever.
-    if decided is None or action in (DecisionAction.ESCALATE, DecisionAction.DECLARE_RP2D):
-        return None
-    counts = tally(state, decided)
-    if counts.evaluable < rules.expanded_size:
-        return None
-    rule = f"{in_words(counts)} of at most {rules.expanded_size}: nobody more is treated there"
-    expected = f"declare_rp2d at level {decided}, a lower level, or stop"
-    return _problem(ProblemType.OUT_OF_RANGE, "action", decision_name(action, decided), rule, expected)
-
-
-def check_reason(recommended: Recommendation, reason: str | None) -> Problem | None:
-    """A reason is due for what the rule does not recommend."""
-    if reason is not None and reason.strip():
-        return None
-    rule = (
-        f"a decision other than the recommended {decision_name(recommended.action, recommended.level)} needs a reason"
-    )
-    return _problem(ProblemType.REASON_REQUIRED, "reason", "none", rule, "a reason in words")
-
-
-def less_cautious(recommended: Recommendation, action: DecisionAction, decided: int | None, rule: str) -> Problem:
-    """Refuse what is less cautious than the rule."""
-    expected = f"{decision_name(recommended.action, recommended.level)}, or a more cautious decision with a reason"
-    return _problem(ProblemType.LESS_CAUTIOUS_THAN_RULE, "action", decision_name(action, decided), rule, expected)
-
-
-def _problem(kind: ProblemType, field: str, value: int | str, rule: str, expected: str) -> Problem:
-    return Problem(type=kind, field=field, value=str(value), rule=rule, expected=expected)
-
-
-def decision_name(action: DecisionAction, level: int | None) -> str:
-    """Say what is decided: 'escalate at level 2', or 'stop'."""
-    return f"{action}" if level is None else f"{action} at level {level}"

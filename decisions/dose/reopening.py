@@ -10,21 +10,12 @@ from collections.abc import Iterator
 from datetime import date
 from typing import NamedTuple
 
-from decisions.dose.escalation import (
-    check_level,
-    check_reason,
-    check_room,
-    decision_name,
-    exposure,
-    in_words,
-    is_toxic,
-    less_cautious,
-    level_below,
-    recommend,
-    tally,
-)
+from decisions.dose import refusals
+from decisions.dose.committee_decision import check_level, check_reason, check_room
+from decisions.dose.escalation import exposure, is_toxic, level_below, recommend, tally
+from decisions.dose.words import decision_name, in_words
 from schemas.commands.commands import DecisionAction
-from schemas.problem import Problem, ProblemType
+from schemas.problem import Problem
 from schemas.protocol import Arm, Escalation
 from schemas.safety.summary import OPEN_DLT, Finding, ReportedEvent
 from schemas.state.arm import ArmState, ArmStatus, DecisionRecord, Recommendation, SlotRecord, SlotState
@@ -209,13 +200,7 @@ def _finding(rules: Escalation, arm: Arm, decision: DecisionRecord, news: _News,
 def _check_cohort(state: ArmState, cohort: int) -> Problem | None:
     if cohort == state.cohort:
         return None
-    return Problem(
-        type=ProblemType.NO_DECISION_DUE,
-        field="cohort",
-        value=str(cohort),
-        rule=f"the arm is at cohort {state.cohort}, and an earlier decision is under review",
-        expected=str(state.cohort),
-    )
+    return refusals.other_cohort_in_review(state, cohort)
 
 
 def _check_action(
@@ -226,14 +211,8 @@ def _check_action(
     under_review = ", ".join(str(cohort) for cohort in state.reviewing)
     rule = f"the decision on cohort {under_review} is under review"
     if exposure(action, decided) > exposure(DecisionAction.STAY, state.level):
-        return less_cautious(recommended, action, decided, rule)
-    return Problem(
-        type=ProblemType.OUT_OF_RANGE,
-        field="action",
-        value=decision_name(action, decided),
-        rule=rule,
-        expected=f"{decision_name(recommended.action, recommended.level)}, or {', '.join(REVIEW_ACTIONS)}",
-    )
+        return refusals.less_cautious(recommended, action, decided, rule)
+    return refusals.not_a_review_action(recommended, rule, decision_name(action, decided), REVIEW_ACTIONS)
 
 
 def _check_toxic(
@@ -242,4 +221,4 @@ def _check_toxic(
     if decided is None or not is_toxic(rules, state, decided):
         return None
     rule = f"level {decided} is at or above a toxic level; {recommended.why}"
-    return less_cautious(recommended, action, decided, rule)
+    return refusals.less_cautious(recommended, action, decided, rule)

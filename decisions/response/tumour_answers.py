@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 
+from decisions.response import refusals
 from decisions.response.recist_baseline import malformed_baseline
 from decisions.response.recist_lesions import malformed_assessment
 from schemas.commands.answers import Answer, BaselineImaging, ImagingDone
-from schemas.problem import Problem, ProblemType
+from schemas.problem import Problem
 from schemas.protocol import Protocol
 from schemas.state.participant import ParticipantState
 
@@ -21,7 +22,7 @@ def malformed_tumour_answer(protocol: Protocol, state: ParticipantState, answer:
             started_on = treatment_starts_on(protocol, state, today)
             return _first("answer.baseline", malformed_baseline(rules, answer.baseline, started_on))
         case ImagingDone() if answer.assessment is not None and state.baseline is None:
-            return _no_baseline()
+            return refusals.no_baseline()
         case ImagingDone() if answer.assessment is not None and state.baseline is not None:
             found = malformed_assessment(rules, state.baseline, state.assessments, answer.assessment)
             return _first("answer.assessment", found)
@@ -49,13 +50,3 @@ def baseline_is_fresh(protocol: Protocol, state: ParticipantState, today: date) 
 
 def _first(place: str, found: Sequence[Problem]) -> Problem | None:
     return found[0].model_copy(update={"field": f"{place}.{found[0].field}"}) if found else None
-
-
-def _no_baseline() -> Problem:
-    return Problem(
-        type=ProblemType.INVALID_INPUT,
-        field="answer.assessment",
-        value="lesions",
-        rule="there is no baseline to hold them against",
-        expected="the overall response alone",
-    )

@@ -8,7 +8,8 @@ overwritten: a grade may be lowered, since the earlier version keeps its grade a
 import json
 from collections.abc import Mapping
 
-from schemas.problem import Problem, ProblemType
+from decisions.safety import refusals
+from schemas.problem import Problem
 from schemas.safety.adverse_events import RELATED, AdverseEvent, StudyPart
 from schemas.safety.reports import EventVersion, FieldChange
 
@@ -37,16 +38,11 @@ def refused_amendment(
     """
     newest = known.get(event_id)
     if newest is None:
-        listed = ", ".join(sorted(known))
-        expected = f"one of {listed}" if known else "a new report"
-        return _problem(ProblemType.UNKNOWN_EVENT, "event_id", event_id, "no such adverse event", expected)
+        return refusals.unknown_event(event_id, list(known))
     if expected_version != newest.version:
-        rule = f"{event_id} is at version {newest.version}"
-        expected = f"{newest.version}, after reading what it says now"
-        return _problem(ProblemType.VERSION_CHANGED, "version", str(expected_version), rule, expected)
+        return refusals.version_changed(newest, expected_version)
     if not changes(newest.event, after):
-        rule = f"nothing differs from version {newest.version}"
-        return _problem(ProblemType.INVALID_INPUT, "event", event_id, rule, "at least one changed field")
+        return refusals.nothing_amended(newest)
     return None
 
 
@@ -71,7 +67,3 @@ def _possible_causes(event: AdverseEvent) -> set[StudyPart]:
 
 def _text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
-def _problem(kind: ProblemType, field: str, value: str, rule: str, expected: str) -> Problem:
-    return Problem(type=kind, field=field, value=value, rule=rule, expected=expected)

@@ -7,8 +7,9 @@ implausible) is never judged: it counts as missing.
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from decisions.screening import refusals
 from schemas.base import Frozen
-from schemas.problem import Problem, ProblemType
+from schemas.problem import Problem
 from schemas.protocol import LaboratoryRule
 from schemas.screening.eligibility import Laboratory, Verdict
 
@@ -76,37 +77,11 @@ def _value_problems(
 ) -> Iterator[Problem]:
     rule = rules.get(analyte)
     if rule is None:
-        yield Problem(
-            type=ProblemType.INVALID_INPUT,
-            field=field,
-            value=f"{given.value:g} {given.unit}",
-            rule="the protocol asks for no such analyte",
-            expected=f"one of {', '.join(rules)}",
-        )
+        yield refusals.unknown_analyte(field, given, rules)
     elif given.unit != rule.unit:
-        yield _unit_problem(rule, given, f"{field}.unit")
+        yield refusals.wrong_laboratory_unit(f"{field}.unit", given, rule)
     elif not rule.plausible_low <= given.value <= rule.plausible_high:
-        yield _range_problem(rule, given, f"{field}.value")
-
-
-def _unit_problem(rule: LaboratoryRule, given: Laboratory, field: str) -> Problem:
-    return Problem(
-        type=ProblemType.WRONG_UNIT,
-        field=field,
-        value=given.unit,
-        rule=f"{rule.analyte} is given in the protocol's unit",
-        expected=rule.unit,
-    )
-
-
-def _range_problem(rule: LaboratoryRule, given: Laboratory, field: str) -> Problem:
-    return Problem(
-        type=ProblemType.OUT_OF_RANGE,
-        field=field,
-        value=f"{given.value:g}",
-        rule=f"{rule.analyte} in {rule.unit} is implausible outside the protocol's range",
-        expected=f"{rule.plausible_low:g} to {rule.plausible_high:g} {rule.unit}",
-    )
+        yield refusals.implausible_value(f"{field}.value", given, rule)
 
 
 def _finding(

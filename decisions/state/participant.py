@@ -1,7 +1,7 @@
 """A participant's state as a fold over facts: the workflow, the read model and the auditor share it."""
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date
 from typing import Any, assert_never
 
 from decisions.safety.amendments import upgraded
@@ -235,7 +235,7 @@ def _close(state: ParticipantState, task_id: str, end: TaskEnd) -> dict[str, Any
 
 
 def _answered(state: ParticipantState, step: str, answer: Answer) -> dict[str, Any]:  # noqa: C901, PLR0911, PLR0912 - one case an answer
-    latest = {"latest_on": max(state.latest_on, answered_on(answer))}
+    latest = {"latest_on": max(state.latest_on, answer.happened_on)}
     match answer:
         case BiopsyDone():
             return latest | {"biopsies": state.biopsies + 1}
@@ -309,51 +309,3 @@ def _imaged(state: ParticipantState, step: str, answer: ImagingDone) -> dict[str
     if answer.assessment is not None:
         told["assessments"] = (*state.assessments, answer.assessment)
     return told
-
-
-def answered_on(answer: Answer) -> date:  # noqa: C901, PLR0911, PLR0912 - one case an answer
-    """Return the day on which the answered thing happened."""
-    match answer:
-        case BiopsyDone():
-            return answer.collected_on
-        case PanelReported():
-            return answer.reported_on
-        case EligibilityForm():
-            return answer.assessed_on
-        case TreatmentCheck():
-            return answer.checked_on
-        case LymphodepletionGiven():
-            return answer.given_at.date()
-        case InfusionGiven():
-            return answer.started_at.date()
-        case CytokineCourse():
-            return max(answer.administered_on, default=date.min)
-        case SafetyVisit() | StudyEnded():
-            return answer.visited_on
-        case ImagingDone():
-            return answer.scanned_on
-        case BaselineImaging():
-            return answer.baseline.assessed_on
-        case DltAdjudication():
-            return answer.adjudicated_on
-        case SaeReported() | SusarReported():
-            return answer.reported_at.date()
-        case GradeQueryAnswered():
-            return answer.answered_on
-        case RetreatmentDecided():
-            return answer.decided_on
-        case _:
-            assert_never(answer)
-
-
-def answered_at(answer: Answer) -> datetime | None:
-    """Return the moment at which the answered thing happened, where the answer gives one."""
-    match answer:
-        case LymphodepletionGiven():
-            return answer.given_at
-        case InfusionGiven():
-            return answer.started_at
-        case SaeReported() | SusarReported():
-            return answer.reported_at
-        case _:
-            return None

@@ -2,11 +2,13 @@
 
 from datetime import date, timedelta
 
+from decisions.treatment.course_check import check_course
 from decisions.treatment.cycles import cycle_in_words
-from decisions.treatment.cytokine import check_course, judge_cytokine
+from decisions.treatment.cytokine import judge_cytokine
+from decisions.treatment.cytokine_refusals import unit_missing
 from schemas.base import Frozen
 from schemas.commands.answers import CytokineCourse
-from schemas.problem import Problem, ProblemType
+from schemas.problem import Problem
 from schemas.protocol import CytokineSupport
 from schemas.state.participant import ParticipantState
 from schemas.treatment.support import CytokineDoses, CytokineRules, DoseUnit, SupportVerdict
@@ -62,7 +64,7 @@ def wrong_course(
     if planned is None:
         return None
     if course.administered_on and course.dose is not None and course.unit is None:
-        return _no_unit(course.dose)
+        return unit_missing(course.dose)
     doses = CytokineDoses(
         agent=course.agent or cytokine.agent,
         dose=course.million_units_per_m2 if course.dose is None else course.dose,
@@ -70,16 +72,6 @@ def wrong_course(
         administered_on=course.administered_on,
     )
     return check_course(rules, doses, planned.infused_on, cytokine.window_days, state.cytokine_verdicts)
-
-
-def _no_unit(dose: float) -> Problem:
-    return Problem(
-        type=ProblemType.WRONG_UNIT,
-        field="answer.unit",
-        value="(none)",
-        rule=f"a dose of {dose:g} says nothing without its unit",
-        expected=" or ".join(DoseUnit),
-    )
 
 
 def course_title(step: str) -> str:

@@ -9,11 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from itertools import pairwise
 
-from schemas.problem import Problem, ProblemType
 from schemas.safety.adverse_events import RELATED, AdverseEvent, EventCategory, StudyPart
 from schemas.treatment.support import (
-    CytokineAgent,
-    CytokineDoses,
     CytokineRules,
     SupportState,
     SupportVerdict,
@@ -187,100 +184,3 @@ def _limit(limit: ToxicityLimit) -> str:
 
 def _label(category: EventCategory) -> str:
     return category.value.upper() if category in _ABBREVIATED else category.value.replace("_", " ")
-
-
-# What a site tells of a course
-
-
-def check_course(
-    rules: CytokineRules,
-    course: CytokineDoses,
-    given_infusion_on: date,
-    window_days: int,
-    verdicts: Sequence[SupportVerdict] = (),
-) -> Problem | None:
-    """
-    Find what is against the rules in a course that was given after the infusion of `given_infusion_on`.
-
-    A lower dose than the agent's is allowed, a higher one is not. Days run from the infusion's day to `window_days`
-    after it, both included. `verdicts` are those on this participant, in the order of their days: the course tells days
-    and no hours, so an administration on the day of a hold or stop may have come before it and stands.
-    """
-    if not course.administered_on:
-        return None
-    agent = rules.agent(course.agent)
-    if agent is None:
-        allowed = " or ".join(known.id for known in rules.agents)
-        return _problem(ProblemType.INVALID_INPUT, "agent", course.agent, "the protocol has no such cytokine", allowed)
-    days = sorted(course.administered_on)
-    return (
-        _wrong_dose(agent, course)
-        or _wrong_days(days, given_infusion_on, window_days)
-        or _too_many_or_too_close(agent, days)
-        or _withheld(days, verdicts)
-    )
-
-
-def _wrong_dose(agent: CytokineAgent, course: CytokineDoses) -> Problem | None:
-    if course.unit is not agent.unit:
-        rule = f"{agent.id} is dosed in another unit"
-        return _problem(ProblemType.WRONG_UNIT, "unit", course.unit, rule, agent.unit)
-    if 0 < course.dose <= agent.dose:
-        return None
-    rule = f"the dose of {agent.id} is at most {agent.dose:g} {agent.unit}"
-    expected = f"above 0 and at most {agent.dose:g} {agent.unit}"
-    return _problem(ProblemType.DOSE_OUT_OF_RULE, "dose", f"{course.dose:g} {course.unit}", rule, expected)
-
-
-def _wrong_days(days: Sequence[date], infusion_on: date, window_days: int) -> Problem | None:
-    first, last, closes = days[0], days[-1], infusion_on + timedelta(days=window_days)
-    expected = f"{infusion_on} to {closes}"
-    if first < infusion_on:
-        rule = "lies before the infusion"
-        return _problem(ProblemType.DATE_BEFORE_STEP, "administered_on", first, rule, expected)
-    if last > closes:
-        rule = f"lies more than {window_days} days after the infusion"
-        return _problem(ProblemType.OUT_OF_RANGE, "administered_on", last, rule, expected)
-    return None
-
-
-def _too_many_or_too_close(agent: CytokineAgent, days: Sequence[date]) -> Problem | None:
-    most = agent.maximum_administrations
-    if len(days) > most:
-        rule = f"more administrations of {agent.id} than the protocol allows"
-        return _problem(ProblemType.DOSE_OUT_OF_RULE, "administered_on", len(days), rule, f"at most {most}")
-    for day, following in pairwise(days):
-        gap = (following - day).days
-        if gap < agent.interval_days:
-            rule = f"too close to the administration on {day}: {gap} days later"
-            expected = f"at least {agent.interval_days} days between two administrations of {agent.id}"
-            return _problem(ProblemType.DOSE_OUT_OF_RULE, "administered_on", following, rule, expected)
-    return None
-
-
-def _withheld(days: Sequence[date], verdicts: Sequence[SupportVerdict]) -> Problem | None:
-    for day in days:
-        verdict = _standing(day, verdicts)
-        if verdict is None:
-            continue
-        said = f"({verdict.judged_on}: {verdict.why})"
-        if verdict.state is SupportState.STOP:
-            rule, expected = f"the cytokine is stopped for good {said}", "no further administration"
-            return _problem(ProblemType.DOSE_OUT_OF_RULE, "administered_on", day, rule, expected)
-        rule, expected = f"the cytokine is on hold {said}", "no administration until the hold has ended"
-        return _problem(ProblemType.ON_HOLD, "administered_on", day, rule, expected)
-    return None
-
-
-def _standing(day: date, verdicts: Sequence[SupportVerdict]) -> SupportVerdict | None:
-    """Return the hold or stop that stood all through the day, if there is one."""
-    before = [verdict for verdict in verdicts if verdict.judged_on < day]
-    stop = next((verdict for verdict in before if verdict.state is SupportState.STOP), None)
-    if stop is not None or not before:
-        return stop
-    released = any(verdict.judged_on == day and verdict.state is SupportState.GIVE for verdict in verdicts)
-    return before[-1] if before[-1].state is SupportState.HOLD and not released else None
-
-
-def _problem(kind: ProblemType, field: str, value: object, rule: str, expected: str) -> Problem:
-    return Problem(type=kind, field=f"answer.{field}", value=str(value), rule=rule, expected=expected)

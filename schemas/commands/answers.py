@@ -1,4 +1,8 @@
-"""What people answer to tasks, one model per kind of task."""
+"""
+What people answer to tasks, one model per kind of task.
+
+Every answer has `happened_on`, the calendar day of what it reports.
+"""
 
 from datetime import date
 from typing import Annotated, Literal, Self
@@ -22,6 +26,11 @@ class BiopsyDone(Frozen):
     sample: SampleType
     collected: bool = True
 
+    @property
+    def happened_on(self) -> date:
+        """The day of the biopsy."""
+        return self.collected_on
+
 
 class PanelReported(Frozen):
     """The laboratory's report on every sample taken so far, and the investigator's judgement of heterogeneity."""
@@ -31,6 +40,11 @@ class PanelReported(Frozen):
     samples: tuple[SampleResult, ...] = Field(min_length=1)
     high_heterogeneity_risk: bool = False
     heterogeneity_rationale: str | None = None
+
+    @property
+    def happened_on(self) -> date:
+        """The day of the laboratory's report."""
+        return self.reported_on
 
     @model_validator(mode="after")
     def _judgement_is_explained(self) -> Self:
@@ -55,6 +69,11 @@ class TreatmentCheck(Frozen):
     active_gvhd: bool = False
     laboratory: dict[str, Laboratory] = Field(default_factory=dict)
 
+    @property
+    def happened_on(self) -> date:
+        """The day of the check."""
+        return self.checked_on
+
 
 class LymphodepletionGiven(Frozen):
     """One day of lymphodepletion."""
@@ -63,6 +82,11 @@ class LymphodepletionGiven(Frozen):
     given_at: AwareDatetime
     fludarabine_mg_per_m2: float = Field(ge=0, le=200)
     cyclophosphamide_mg_per_m2: float = Field(ge=0, le=5000)
+
+    @property
+    def happened_on(self) -> date:
+        """The day of the doses, in the site's own time zone."""
+        return self.given_at.date()
 
 
 class InfusionGiven(Frozen):
@@ -73,6 +97,11 @@ class InfusionGiven(Frozen):
     unit_id: str
     million_cells: float = Field(ge=0, le=1e6)
     infusion_reaction_grade: Grade = 0
+
+    @property
+    def happened_on(self) -> date:
+        """The day of the infusion, in the site's own time zone."""
+        return self.started_at.date()
 
 
 class CytokineCourse(Frozen):
@@ -85,6 +114,11 @@ class CytokineCourse(Frozen):
     agent: str | None = Field(default=None, description="The protocol's first agent if left out.")
     dose: float | None = Field(default=None, ge=0, le=1e6, description="In `unit`; else million_units_per_m2 tells it.")
     unit: DoseUnit | None = None
+
+    @property
+    def happened_on(self) -> date:
+        """The day of the last administration; the first day of all where nothing was given."""
+        return max(self.administered_on, default=date.min)
 
     @model_validator(mode="after")
     def _none_needs_a_reason(self) -> Self:
@@ -102,6 +136,11 @@ class SafetyVisit(Frozen):
     icans_grade: Grade = 0
     gvhd_grade: int = Field(default=0, ge=0, le=4)
 
+    @property
+    def happened_on(self) -> date:
+        """The day of the visit."""
+        return self.visited_on
+
 
 class ImagingDone(Frozen):
     """A tumour assessment; the response is the investigator's by RECIST 1.1."""
@@ -110,6 +149,11 @@ class ImagingDone(Frozen):
     scanned_on: date
     response: Literal["CR", "PR", "SD", "PD", "NE"] | None = None
     assessment: TumourAssessment | None = Field(default=None, description="The lesions, by RECIST 1.1.")
+
+    @property
+    def happened_on(self) -> date:
+        """The day of the scan."""
+        return self.scanned_on
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -127,12 +171,22 @@ class StudyEnded(Frozen):
     visited_on: date
     alive: bool
 
+    @property
+    def happened_on(self) -> date:
+        """The day of the visit."""
+        return self.visited_on
+
 
 class BaselineImaging(Frozen):
     """The lesions before treatment, by RECIST 1.1."""
 
     kind: Literal["baseline_imaging"] = "baseline_imaging"
     baseline: BaselineAssessment
+
+    @property
+    def happened_on(self) -> date:
+        """The day of the scan."""
+        return self.baseline.assessed_on
 
 
 class DltAdjudication(Frozen):
@@ -143,6 +197,11 @@ class DltAdjudication(Frozen):
     dose_limiting: bool
     adjudicated_on: date
     rationale: str | None = Field(default=None, max_length=2000)
+
+    @property
+    def happened_on(self) -> date:
+        """The day of the judgement."""
+        return self.adjudicated_on
 
     @model_validator(mode="after")
     def _no_is_explained(self) -> Self:
@@ -160,6 +219,11 @@ class GradeQueryAnswered(Frozen):
     answered_on: date
     explanation: str = Field(min_length=3, max_length=2000)
 
+    @property
+    def happened_on(self) -> date:
+        """The day of the answer."""
+        return self.answered_on
+
 
 class SaeReported(Frozen):
     """A serious adverse event was reported to the sponsor."""
@@ -168,6 +232,11 @@ class SaeReported(Frozen):
     event_id: str
     reported_at: AwareDatetime
     reference: str = Field(min_length=1, max_length=120)
+
+    @property
+    def happened_on(self) -> date:
+        """The day of the report, as written by the sender."""
+        return self.reported_at.date()
 
 
 class SusarReported(Frozen):
@@ -178,6 +247,11 @@ class SusarReported(Frozen):
     reported_at: AwareDatetime
     reference: str = Field(min_length=1, max_length=120)
 
+    @property
+    def happened_on(self) -> date:
+        """The day of the report, as written by the sender."""
+        return self.reported_at.date()
+
 
 class RetreatmentDecided(Frozen):
     """Whether a further cycle that the rules offer is given."""
@@ -186,6 +260,11 @@ class RetreatmentDecided(Frozen):
     decided_on: date
     accepted: bool
     rationale: str | None = Field(default=None, max_length=2000)
+
+    @property
+    def happened_on(self) -> date:
+        """The day of the decision."""
+        return self.decided_on
 
 
 Answer = Annotated[

@@ -72,6 +72,11 @@ class EligibilityForm(Frozen):
     breastfeeding: bool | None = None
     interfering_condition: bool | None = None
 
+    @property
+    def happened_on(self) -> date:
+        """The day of the assessment."""
+        return self.assessed_on
+
 
 class Verdict(StrEnum):
     """A criterion's verdict; for an exclusion criterion `met` means that it excludes."""

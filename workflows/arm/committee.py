@@ -1,7 +1,8 @@
 """What an arm has to do with its safety review committee: the packet, signatures, and reviews of earlier decisions."""
 
 from decisions.commands.signatures import open_candidate, unknown_meaning, unsigned
-from decisions.dose.escalation import check_decision, decision_due, lowest_toxic_level, recommend, resulting_level
+from decisions.dose.committee_decision import check_decision
+from decisions.dose.escalation import decision_due, lowest_toxic_level, recommend, resulting_level
 from decisions.dose.packet import present_packet
 from decisions.dose.reopening import check_review, recommend_review, reopened, review_level
 from decisions.schedule.tasks import plan_task

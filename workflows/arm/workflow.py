@@ -164,9 +164,7 @@ class ArmWorkflow:
         """The study delegated a role, or took it back: the arm has to know who may sign."""
         why = system(f"{change.who}: {change.why}")
         self._journal.record(
-            f.DelegationChanged(
-                person=change.person, delegated_role=change.role, delegated=change.delegated, **why
-            )
+            f.DelegationChanged(person=change.person, delegated_role=change.role, delegated=change.delegated, **why)
         )
 
     @workflow.signal

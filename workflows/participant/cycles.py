@@ -100,7 +100,9 @@ class FurtherCycles:
             # Arm and bank are asked only if nothing else is in the way.
             toxic, fitting = await self._lowest_toxic_level(), needed
             if rules.product_needed:
-                fitting = await product.count_fitting(self._schedule, needed, self._last_window_on(rules, self._plan(rules)))
+                fitting = await product.count_fitting(
+                    self._schedule, needed, self._last_window_on(rules, self._plan(rules))
+                )
             verdict = self._verdict(rules, fitting, toxic)
         if not says_the_same(self._schedule.state.retreatment, verdict):
             self._record(verdict)
@@ -217,7 +219,9 @@ class FurtherCycles:
             starts = self._day(offset)
             if step == first and not await self._may_deplete(cycle, first, starts, starts + window):
                 self._schedule.skip(step, "lymphodepletion could not start in time")
-            elif not await ask_for_day(self._schedule, step, f"Give lymphodepletion day {number} of cycle {cycle}", starts):
+            elif not await ask_for_day(
+                self._schedule, step, f"Give lymphodepletion day {number} of cycle {cycle}", starts
+            ):
                 self._schedule.skip(step, "lymphodepletion was not given within its window")
         return first not in self._schedule.state.skipped
 
@@ -225,6 +229,8 @@ class FurtherCycles:
         checked = cycle_step(cycle, "lymphodepletion")
         asked = self._schedule.tasks.open_task(first) is not None
         given = self._schedule.state.cycle_depleted_on is not None
-        return asked or given or (
-            has_passed(self._schedule, checked) or await pass_check(self._schedule, checked, starts, closes)
+        return (
+            asked
+            or given
+            or (has_passed(self._schedule, checked) or await pass_check(self._schedule, checked, starts, closes))
         )

@@ -32,6 +32,7 @@ def open_baseline(schedule: Schedule) -> None:
             TaskPlan(kind=TaskKind.BASELINE_IMAGING, step=first, title="Measure the lesions before treatment")
         )
 
+
 async def has_baseline(schedule: Schedule, closes: datetime) -> bool:
     """Wait for a baseline that is recent enough, and ask for another if it is not, until the window closes."""
     if schedule.protocol.recist is None:
@@ -47,9 +48,11 @@ async def has_baseline(schedule: Schedule, closes: datetime) -> bool:
         attempt += 1
     return schedule.state.baseline is not None
 
+
 def baseline_is_recent(schedule: Schedule) -> bool:
     """Tell whether lymphodepletion may start today by the baseline's day."""
     return tumour_answers.baseline_is_fresh(schedule.protocol, schedule.state, now().date())
+
 
 def record_assessment(schedule: Schedule, step: str, answer: ImagingDone) -> None:
     """Record what an assessment means: its deviation from the window, the response, and progression."""
@@ -64,10 +67,12 @@ def record_assessment(schedule: Schedule, step: str, answer: ImagingDone) -> Non
         _assess(schedule, answer, point, best)
     _stop_if_progressed(schedule)
 
+
 def record_missed(schedule: Schedule, visit: Visit) -> None:
     """Record that a visit was not reported within its window; a protocol without RECIST only skips it."""
     if schedule.protocol.recist is not None:
         _deviate(schedule, visit, None)
+
 
 def not_asked(schedule: Schedule, visit: Visit) -> str | None:
     """Say why an assessment is no longer asked, if it is not: the tumour has progressed."""
@@ -75,6 +80,7 @@ def not_asked(schedule: Schedule, visit: Visit) -> str | None:
         return None
     progressed = progressed_on(schedule.state)
     return None if progressed is None else f"the tumour progressed on {progressed}: no further assessment"
+
 
 def _deviate(schedule: Schedule, visit: Visit, done_on: date | None) -> None:
     day_zero = schedule.state.day_zero
@@ -84,6 +90,7 @@ def _deviate(schedule: Schedule, visit: Visit, done_on: date | None) -> None:
     if deviation is not None:
         fact = f.DeviationRecorded(step=visit.id, deviation=deviation, **system(deviation.why))
         schedule.journal.record(fact)
+
 
 def _assess(schedule: Schedule, answer: ImagingDone, point: TimepointResponse, best: BestResponse | None) -> None:
     if best is None:
@@ -97,6 +104,7 @@ def _assess(schedule: Schedule, answer: ImagingDone, point: TimepointResponse, b
     why = "; ".join([*reasons, *best.review])
     fact = f.ResponseAssessed(step=steps[point.assessed_on], timepoint=point, best=best, **system(why))
     schedule.journal.record(fact)
+
 
 def _stop_if_progressed(schedule: Schedule) -> None:
     progressed = progressed_on(schedule.state)

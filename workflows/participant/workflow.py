@@ -184,4 +184,3 @@ def _enrolled(start: m.ParticipantStart) -> f.ParticipantEnrolled:
         protocol=start.protocol,
         **person(enrolment.envelope, "informed consent signed"),
     )
-

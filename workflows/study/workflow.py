@@ -61,7 +61,7 @@ class StudyWorkflow:
         return self._journal.state
 
     @workflow.run
-    async def run(self, start: StartStudy, continued: m.StudyContinued | None = None) -> None:  # noqa: ARG002
+    async def run(self, start: StartStudy, continued: m.StudyContinued | None = None) -> None:
         """Run for as long as the study does."""
         if not self._ready:
             await self._register_protocol()
@@ -227,9 +227,7 @@ class StudyWorkflow:
     @change_delegation.validator
     def _check_delegation(self, command: ChangeDelegation) -> None:
         envelope = command.envelope
-        reject(
-            checks.future_time("envelope.time", envelope.time, workflow.now()) or checks.missing_reason(envelope)
-        )
+        reject(checks.future_time("envelope.time", envelope.time, workflow.now()) or checks.missing_reason(envelope))
 
     # ------------------------------------------------------------------ what participants and arms report
 

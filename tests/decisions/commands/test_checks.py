@@ -12,14 +12,14 @@ from decisions.commands.checks import (
     future_time,
     malformed_adverse_event,
     malformed_amendment,
-    malformed_answer,
     malformed_end,
     missing_reason,
-    refused_answer,
     wrong_role,
     wrong_site,
     wrong_site_role,
 )
+from decisions.commands.malformed_answers import malformed_answer
+from decisions.commands.refused_answers import refused_answer
 from schemas.base import Role
 from schemas.commands.answers import (
     Answer,

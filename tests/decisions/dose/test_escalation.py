@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from decisions.dose.committee_decision import check_decision
 from decisions.dose.escalation import (
-    check_decision,
     closes_arm,
     decision_due,
     exposure,

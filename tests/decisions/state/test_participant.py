@@ -1,11 +1,12 @@
 """The participant's fold: each fact changes what it says and nothing else."""
 
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from decisions.state.participant import answered_at, answered_on, apply, enrol, event_id, event_index, fold, report_key
+from decisions.state.participant import apply, enrol, event_id, event_index, fold, report_key
 from schemas import facts as f
 from schemas.base import Role
 from schemas.commands.answers import (
@@ -509,39 +510,39 @@ def test_the_latest_day_never_goes_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "day", "moment"),
+    ("answer", "day"),
     [
-        (BiopsyDone(collected_on=DAY, sample=SampleType.TISSUE), DAY, None),
-        (REPORT, DAY, None),
-        (make_form(assessed_on=DAY), DAY, None),
-        (make_check(checked_on=DAY), DAY, None),
-        (DEPLETED, DAY, AT),
-        (infusion(), DAY, AT),
-        (CytokineCourse(administered_on=(DAY, date(2026, 3, 18)), million_units_per_m2=1), DAY, None),
-        (CytokineCourse(million_units_per_m2=0, not_given_reason="CRS grade 1"), date.min, None),
-        (SafetyVisit(visited_on=DAY), DAY, None),
-        (ImagingDone(scanned_on=DAY, response="NE"), DAY, None),
-        (StudyEnded(visited_on=DAY, alive=False), DAY, None),
-        (BaselineImaging(baseline=BASELINE), DAY, None),
-        (ADJUDICATED, DAY, None),
-        (SAE, DAY, AT),
-        (SUSAR, DAY, AT),
-        (GradeQueryAnswered(event_id="AE-001", grade=2, answered_on=DAY, explanation="read again"), DAY, None),
-        (RetreatmentDecided(decided_on=DAY, accepted=True), DAY, None),
+        (BiopsyDone(collected_on=DAY, sample=SampleType.TISSUE), DAY),
+        (REPORT, DAY),
+        (make_form(assessed_on=DAY), DAY),
+        (make_check(checked_on=DAY), DAY),
+        (DEPLETED, DAY),
+        (infusion(), DAY),
+        (CytokineCourse(administered_on=(DAY, date(2026, 3, 18)), million_units_per_m2=1), DAY),
+        (CytokineCourse(million_units_per_m2=0, not_given_reason="CRS grade 1"), date.min),
+        (SafetyVisit(visited_on=DAY), DAY),
+        (ImagingDone(scanned_on=DAY, response="NE"), DAY),
+        (StudyEnded(visited_on=DAY, alive=False), DAY),
+        (BaselineImaging(baseline=BASELINE), DAY),
+        (ADJUDICATED, DAY),
+        (SAE, DAY),
+        (SUSAR, DAY),
+        (GradeQueryAnswered(event_id="AE-001", grade=2, answered_on=DAY, explanation="read again"), DAY),
+        (RetreatmentDecided(decided_on=DAY, accepted=True), DAY),
     ],
     ids=lambda value: getattr(value, "kind", ""),
 )
-def test_an_answer_tells_when_it_happened(answer: Answer, day: date, moment: datetime | None) -> None:
-    """Every answer has a day, the last one of a course; lymphodepletion and infusions have a moment too."""
-    assert (answered_on(answer), answered_at(answer)) == (day, moment)
+def test_an_answer_has_a_day(answer: Answer, day: date) -> None:
+    """It is the last one of a course, and of a time the sender's own calendar day."""
+    assert answer.happened_on == day
 
 
 def test_an_answer_that_nobody_knows_is_not_passed_over() -> None:
     """A kind of answer that the fold has not learned stops it, rather than being dropped in silence."""
-    unknown: Any = EVENT
+    unknown: Any = SimpleNamespace(kind="unplanned_visit", happened_on=DAY)
 
-    with pytest.raises(AssertionError, match="Fatigue"):
-        answered_on(unknown)
+    with pytest.raises(AssertionError, match="unplanned"):
+        apply(OPENED, f.TaskAnswered.model_construct(**PERSON, task_id=TASK.id, answer=unknown))
 
 
 @pytest.mark.parametrize(

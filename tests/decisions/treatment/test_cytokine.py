@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from decisions.treatment.cytokine import check_course, grade_on, judge_cytokine, worst_grade_since
+from decisions.treatment.course_check import check_course
+from decisions.treatment.cytokine import grade_on, judge_cytokine, worst_grade_since
 from schemas.problem import Problem, ProblemType
 from schemas.safety.adverse_events import AdverseEvent, Causality, EventCategory, GradeOn, StudyPart
 from schemas.treatment.support import (
