@@ -5,69 +5,50 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
-from activities.ledger import Ledger
-from activities.projection import Projection
-from activities.publishing_before import PublishingActivities
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
-from workflows.feed import Feed
 
 from activities.arms import ArmActivities
 from activities.bank import BankActivities
 from activities.database import Pool, open_pool
 from activities.notifications import Channel, ConsoleChannel, EmailChannel, deliver_forever
 from activities.protocols import ProtocolActivities
+from activities.publishing import PublishingActivities
 from deploy.migrate import migrate
-from history.reading import Record
 from schemas.names import TASK_QUEUE
-from workflows.arm import ArmWorkflow
-from workflows.participant import ParticipantWorkflow
+from workflows.arm.workflow import ArmWorkflow
+from workflows.participant.workflow import ParticipantWorkflow
 from workflows.runner import workflow_runner
-from workflows.study import StudyWorkflow
+from workflows.study.workflow import StudyWorkflow
 
 WORKFLOWS = [ParticipantWorkflow, ArmWorkflow, StudyWorkflow]
 
 
-@asynccontextmanager
-async def make_worker(
-    client: Client,
-    pool: Pool,
-    *,
-    interceptors: Sequence[Interceptor] = (),
-    cached: int = 2000,
-    ledger: Ledger | None = None,
-) -> AsyncIterator[Projection]:
+def make_worker(client: Client, pool: Pool, *, interceptors: Sequence[Interceptor] = (), cached: int = 2000) -> Worker:
     """
-    Run a worker for the task queue, and the projection of what its workflows note; both finish what is under way.
+    Return a worker for the task queue.
 
-    `TRIAL_BUILD_ID` puts it into a worker deployment (see docs/decisions).
+    `TRIAL_BUILD_ID` puts it into a worker deployment (docs/decisions/0007); `cached` is how many workflows stay in
+    memory.
     """
-    record = Record(client)
-    projection = Projection(ledger or Ledger(pool), record)
-    worker = _worker(client, pool, record, interceptors=[*interceptors, Feed(projection.offer)], cached=cached)
-    async with projection.running(), worker:
-        yield projection
-
-
-def _worker(client: Client, pool: Pool, record: Record, *, interceptors: list[Interceptor], cached: int) -> Worker:
-    bank, publishing, protocols = BankActivities(pool), PublishingActivities(Ledger(pool)), ProtocolActivities(pool)
+    bank, publishing, protocols = BankActivities(pool), PublishingActivities(pool), ProtocolActivities(pool)
     return Worker(
         client,
         task_queue=TASK_QUEUE,
         workflows=WORKFLOWS,
         activities=[
+            publishing.publish_facts,
             bank.reserve_units,
             bank.return_units,
+            bank.book_infusion,
             bank.count_units,
-            ArmActivities(record).lowest_toxic_level,
-            publishing.publish_facts,
+            ArmActivities(pool).lowest_toxic_level,
             protocols.register_protocol,
             protocols.load_protocol,
         ],

@@ -50,7 +50,7 @@ async def fact_rows(pool: Pool | Connection, workflow_id: str) -> list[dict[str,
 
 async def facts_of(pool: Pool, workflow_id: str) -> list[Fact]:
     """Return a workflow's facts in order, the first of which has the number 1."""
-    return [fact_of_row(row) for row in await pool.fetch(SQL["fact_rows"], workflow_id)]
+    return [fact_of_row(dict(row)) for row in await pool.fetch(SQL["fact_rows"], workflow_id)]
 
 
 async def facts_of_all(pool: Pool, study: str, kind: str) -> dict[str, list[Fact]]:
@@ -64,7 +64,7 @@ async def facts_of_all(pool: Pool, study: str, kind: str) -> dict[str, list[Fact
     """
     by_owner: dict[str, list[Fact]] = {}
     for row in await pool.fetch(SQL["facts_of_all"], study, f"{kind}/{study}/"):
-        by_owner.setdefault(row["owner"], []).append(fact_of_row(row))
+        by_owner.setdefault(row["owner"], []).append(fact_of_row(dict(row)))
     return by_owner
 
 

@@ -43,7 +43,7 @@ def tallies(state: ArmState, arm: Arm) -> tuple[LevelTally, ...]:
 
 
 def lowest_toxic_level(rules: Escalation, state: ArmState) -> int | None:
-    """Return the lowest level with `toxic_at_dlts` DLTs or more, whoever is still pending (docs/domain.md, section 4)."""
+    """Return the lowest level with `toxic_at_dlts` DLTs or more, whoever is pending (docs/domain.md, section 4)."""
     levels = {slot.level for slot in state.slots}
     return min((level for level in levels if tally(state, level).dlts >= rules.toxic_at_dlts), default=None)
 

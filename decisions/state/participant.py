@@ -85,7 +85,9 @@ def _changes(state: ParticipantState, fact: f.ParticipantFact) -> dict[str, Any]
             return _close(state, fact.task_id, fact.end)
         case f.TaskAnswered():
             step = state.tasks[fact.task_id].step
-            return _close(state, fact.task_id, TaskEnd.ANSWERED) | _answered(state, step, fact.answer)
+            changes = _close(state, fact.task_id, TaskEnd.ANSWERED) | _answered(state, step, fact.answer)
+            is_infusion = isinstance(fact.answer, InfusionGiven)
+            return changes | ({"infused_by": (*state.infused_by, fact.who)} if is_infusion else {})
         case _:
             return _decided(state, fact)
 

@@ -80,6 +80,7 @@ class ParticipantState(Frozen):
     lymphodepletion_on: tuple[date, ...] = ()
     infusions: tuple[InfusionGiven, ...] = ()
     infusion_steps: tuple[str, ...] = ()
+    infused_by: tuple[str, ...] = Field(default=(), description="Who entered each infusion.")
     last_check_go: bool | None = None
     skipped: tuple[str, ...] = ()
     treatment_stopped: bool = False

@@ -101,7 +101,7 @@ class Committee:
     # ------------------------------------------------------------------ what it receives
 
     def receive(self, summary: SafetySummary, why: str) -> None:
-        """Record a participant's safety summary; one that is known already changes nothing, and leaves the packet as it is."""
+        """Record a participant's safety summary; one that is known already leaves the packet as it is."""
         if self._state.summaries.get(summary.subject) != summary:
             self._journal.record(f.SafetyReceived(summary=summary, **system(why)))
 

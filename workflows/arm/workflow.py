@@ -129,8 +129,8 @@ class ArmWorkflow:
     @workflow.signal
     def clear_stagger(self, done: m.StaggerDone) -> None:
         """The cohort's first participant was observed long enough."""
-        why = f"first participant of the cohort observed until {done.observed_until}"
-        self._journal.record(f.StaggerCleared(subject=done.subject, occurred_on=done.observed_until, **system(why)))
+        why = system(f"first participant of the cohort observed until {done.observed_until}")
+        self._journal.record(f.StaggerCleared(subject=done.subject, occurred_on=done.observed_until, **why))
 
     @workflow.signal
     def report_outcome(self, outcome: m.Outcome) -> None:
@@ -138,8 +138,8 @@ class ArmWorkflow:
         before = self._state
         if outcome.summary is not None:
             self._committee.receive(outcome.summary, outcome.why)
-        day, why = outcome.occurred_on, system(outcome.why)
-        self._journal.record(f.OutcomeReported(subject=outcome.subject, status=outcome.status, occurred_on=day, **why))
+        subject, status, day = outcome.subject, outcome.status, outcome.occurred_on
+        self._journal.record(f.OutcomeReported(subject=subject, status=status, occurred_on=day, **system(outcome.why)))
         self._committee.reopen(before)
         if outcome.summary is not None:
             self._stopping.judge()

@@ -51,7 +51,8 @@ class Schedule:
         self, start: ParticipantStart, journal: Journal[ParticipantState, ParticipantFact], signals: Signals
     ) -> None:
         """Continue where the start message says; `reviews` are added once all parts are made."""
-        self.journal, self.signals, self.marks = journal, signals, start.marks
+        self.journal, self.signals = journal, signals
+        self.marks: ScheduleMarks = start.marks
         self.tasks = Tasks(journal)
         self.reviews: tuple[Review, ...] = ()
         self._start = start
@@ -82,7 +83,7 @@ class Schedule:
 
     def mark(self, **marks: object) -> None:
         """Change what the next run has to know beside the state."""
-        self.marks: ScheduleMarks = self.marks.model_copy(update=marks)
+        self.marks = self.marks.model_copy(update=marks)
 
     def day(self, offset: int) -> datetime:
         """Return the beginning of a day of the schedule, counted from day 0."""

@@ -3,6 +3,8 @@
 from temporalio import workflow
 
 from decisions.commands import checks
+from decisions.commands.malformed_answers import malformed_answer
+from decisions.commands.refused_answers import refused_answer
 from decisions.state import participant as folds
 from schemas import facts as f
 from schemas import messages as m
@@ -107,7 +109,7 @@ class ParticipantWorkflow:
     def answer_task(self, command: AnswerTask) -> Accepted:
         """Answer an open task."""
         envelope, answer = command.envelope, command.answer
-        problem = checks.ended_for_answer(self._state, command) or checks.refused_answer(
+        problem = checks.ended_for_answer(self._state, command) or refused_answer(
             self._schedule.protocol, self._state, command
         )
         if problem is not None:
@@ -125,7 +127,7 @@ class ParticipantWorkflow:
     @answer_task.validator
     def _check_answer(self, command: AnswerTask) -> None:
         if checks.ended_for_answer(self._state, command) is None:
-            reject(checks.malformed_answer(self._schedule.protocol, self._state, command, workflow.now()))
+            reject(malformed_answer(self._schedule.protocol, self._state, command, workflow.now()))
 
     @workflow.update
     def report_adverse_event(self, command: ReportAdverseEvent) -> Accepted:

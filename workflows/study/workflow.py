@@ -21,8 +21,8 @@ from workflows import activity_options
 from workflows.journal import Journal, person, reject, system
 from workflows.run_end import drain
 from workflows.signals import Signals
-from workflows.study.holds import STUDY, StudyHolds
-from workflows.study.stopping import StudyStopping
+from workflows.study.holds import StudyHolds
+from workflows.study.stopping import STUDY, StudyStopping
 from workflows.workflow_time import wait_until
 
 
