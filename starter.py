@@ -325,7 +325,7 @@ async def bank_load(call: Call, file: Annotated[Path, typer.Argument(help="The b
 @command(bank_app, "status")
 async def bank_status(call: Call) -> None:
     """Count the units by product: free, reserved, infused."""
-    from activities.worklist import bank_summary
+    from activities.read_model import bank_summary
 
     async with database(call) as pool:
         rows = await bank_summary(pool)
@@ -434,7 +434,7 @@ async def worklist(
     only_site: Annotated[str | None, typer.Option("--site", help="Only tasks of this site, such as CN01.")] = None,
 ) -> None:
     """Show the open tasks, the earliest due first; overdue ones in red."""
-    from activities.worklist import open_tasks
+    from activities.read_model import open_tasks
 
     async with database(call) as pool:
         tasks = await open_tasks(pool, call.study_id, role=only_role, site=only_site)
@@ -508,7 +508,7 @@ def _prompted(form: AnswerForm, task: dict[str, Any]) -> dict[str, Any]:
 
 async def _find_task(call: Call, task_id: str) -> dict[str, Any]:
     """Find a task in the worklist, or, if the worklist is a moment behind, ask the workflow that opened it."""
-    from activities.worklist import find_task
+    from activities.read_model import find_task
 
     from schemas.problem import Problem, ProblemType
 

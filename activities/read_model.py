@@ -79,6 +79,11 @@ async def protocol_content(pool: Pool, sha256: str) -> dict[str, Any] | None:
     return content
 
 
+async def kinds_of(pool: Pool, workflow_id: str) -> set[str]:
+    """Return the kinds of a workflow's facts."""
+    return {row["kind"] for row in await pool.fetch(SQL["kinds_of"], workflow_id)}
+
+
 async def latest_number(pool: Pool, workflow_id: str) -> int:
     """Return the number of a workflow's latest fact; 0 when it has none."""
     latest: int = await pool.fetchval(SQL["latest_number"], workflow_id)

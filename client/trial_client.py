@@ -53,6 +53,8 @@ class TrialClient:
         """Use the client; the study need not exist yet."""
         self.temporal = client
         self.study = study
+        self.accepted: dict[str, int] = {}
+        """The number of the latest fact that a command of this client has recorded, by workflow."""
 
     async def start_study(self, command: c.StartStudy) -> str:
         """Start the study; its id can be used once, for ever."""
@@ -126,6 +128,7 @@ class TrialClient:
                 accepted: c.Accepted = await self.temporal.get_workflow_handle(workflow_id).execute_update(
                     update, command, id=update_id, result_type=c.Accepted
                 )
+                self.accepted[workflow_id] = max(accepted.sequence, self.accepted.get(workflow_id, 0))
                 return accepted
             except WorkflowUpdateFailedError as failed:
                 error = refusal(failed)

@@ -20,7 +20,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import psutil
-from activities.worklist import listen
+from activities.read_model import listen
 from rich.console import Console
 from rich.table import Table
 from temporalio.client import Client, WorkflowHistory

@@ -2,7 +2,8 @@
 Virtual time: the server moves one workflow's clock forward when told to.
 
 Nothing skips by itself: a workflow's clock moves only when whoever plays the people says that they have nothing left
-to do before its next timer. So a virtual site can answer a task the moment it opens, and a test can let days pass.
+to do before its next timer, which stands in its history. So a virtual site can answer a task the moment it opens, and a
+test can let days pass.
 """
 
 import uuid
@@ -36,15 +37,15 @@ async def fast_forward(client: Client, workflow_id: str, duration: timedelta) ->
 
 
 class Clocks:
-    """What is known of each workflow's virtual clock: at least the latest moment it told or was brought to."""
+    """What is known of each workflow's virtual clock: at least the latest moment that it was seen at or brought to."""
 
     def __init__(self, client: Client) -> None:
         """Know nothing yet."""
         self._client = client
         self._known: dict[str, datetime] = {}
 
-    def heard(self, workflow_id: str, moment: datetime) -> datetime:
-        """Take note of a moment that a workflow told; return the latest known."""
+    def note(self, workflow_id: str, moment: datetime) -> datetime:
+        """Note a moment that a workflow has reached; return the latest known."""
         self._known[workflow_id] = max(moment, self._known.get(workflow_id, moment))
         return self._known[workflow_id]
 

@@ -10,7 +10,8 @@ from schemas.commands.commands import Decide, Envelope, LiftHold, Signature
 from schemas.dose.packet import PacketWithHash
 from schemas.problem import ProblemType
 from schemas.state.arm import ArmState, ArmStatus
-from simulation.site import LOOK_AGAIN_SECONDS, PEOPLE, World
+from simulation.site import LOOK_AGAIN_SECONDS, PEOPLE
+from simulation.world import World
 
 APPROVAL = "approval"
 """What the committee's signature means, in the protocol's word."""
@@ -30,7 +31,7 @@ class VirtualCommittee:
         """Decide whenever a decision is asked for; return the arm's state when its escalation has ended."""
         while True:
             await self._world.news.wait(self._workflow_id, LOOK_AGAIN_SECONDS)
-            state = await self._world.client.arm_state(self._arm)
+            state = await self._world.arm_state(self._arm)
             if state.status in (ArmStatus.CLOSED, ArmStatus.EXPANSION):
                 return state
             if self._arm in state.holds:
@@ -40,12 +41,12 @@ class VirtualCommittee:
 
     async def _lift_hold_of_a_rule(self) -> None:
         """Lift what a stopping rule has placed: the committee has met on it, and signs the record of the hold."""
-        read = await self._world.client.hold_record(self._arm)
+        read = await self._world.hold_record(self._arm)
         while read is None or read.hold.rule is None:
-            if self._arm not in (await self._world.client.arm_state(self._arm)).holds or read is not None:
+            if self._arm not in (await self._world.arm_state(self._arm)).holds or read is not None:
                 return
             await asyncio.sleep(STUDY_HEARS_SECONDS)
-            read = await self._world.client.hold_record(self._arm)
+            read = await self._world.hold_record(self._arm)
         who = Envelope(
             person=PEOPLE[Role.COMMITTEE],
             role=Role.COMMITTEE,
@@ -63,8 +64,8 @@ class VirtualCommittee:
     async def _decide_on_packet(self) -> None:
         """Decide on what is read; news that comes before the decision arrives has it read again."""
         while True:
-            read = await self._world.client.packet(self._arm)
-            state = await self._world.client.arm_state(self._arm)
+            read = await self._world.packet(self._arm)
+            state = await self._world.arm_state(self._arm)
             asked = state.recommendation is not None or state.review_due
             if not (asked and state.tasks) or read.packet.open_candidates:
                 return

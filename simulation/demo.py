@@ -15,7 +15,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from activities.worklist import listen
+from activities.read_model import listen
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -33,7 +33,7 @@ from schemas.protocol import Protocol
 from schemas.state.arm import ArmState
 from schemas.state.participant import ParticipantState
 from simulation.people import VirtualParticipant, draw_population
-from simulation.site import News, World
+from simulation.world import News, World
 from simulation.trial import fill_bank, run_phase_one, start_study
 
 STUDY = "car-nk-01"
@@ -125,7 +125,7 @@ async def _demo(data: Path, seed: int) -> None:
     pool = await open_pool(settings.database_url)
     await migrate(pool)
     news = News()
-    connection = await listen(settings.database_url, news.stir)
+    connection = await listen(settings.database_url, news.receive)
     world = World(TrialClient(client, STUDY), pool, news)
     loaded = load_protocol(default_protocol_path())
     people = draw_population(seed, SITES, [target for arm in loaded.protocol.arms for target in arm.targets], STORIES)
@@ -155,7 +155,7 @@ async def _with_progress(world: World, loaded: LoadedProtocol, people: list[Virt
 
 
 async def _progress(world: World, protocol: Protocol, expected: int, seconds: float) -> Table:
-    study = await world.client.study_state()
+    study = await world.study_state()
     table = Table(
         title=f"{seconds:.0f} s: {len(study.active)} on study, {len(study.ended)} of {expected} ended",
         title_justify="left",
@@ -163,7 +163,7 @@ async def _progress(world: World, protocol: Protocol, expected: int, seconds: fl
     for column in ("Arm", "Cohort", "Level", "Waiting", "In cohort", "Decisions"):
         table.add_column(column)
     for arm in protocol.arms:
-        state = await world.client.arm_state(arm.id)
+        state = await world.arm_state(arm.id)
         cohort = [slot.state.value for slot in state.slots if slot.cohort == state.cohort]
         decided = ", ".join(d.action.value for d in state.decisions)
         table.add_row(arm.id, str(state.cohort), str(state.level), str(len(state.queue)), ", ".join(cohort), decided)
@@ -171,7 +171,7 @@ async def _progress(world: World, protocol: Protocol, expected: int, seconds: fl
 
 
 async def _report(world: World, loaded: LoadedProtocol, arms: list[ArmState], people: list[VirtualParticipant]) -> None:
-    states = [await world.client.participant_state(person.subject) for person in people]
+    states = [await world.participant_state(person.subject) for person in people]
     for arm in arms:
         console.print(_arm_table(loaded.protocol, arm))
         if arm.expansions:

@@ -1,20 +1,15 @@
 """
 Virtual sites: they see the worklist and answer it, as coordinators do, and say when nothing is left to do.
 
-A site is told of news by Postgres (`trial_facts`), reads the worklist, answers what is open through the same updates as
+A site receives news from Postgres (`trial_facts`), reads the worklist, answers what is open through the same updates as
 people, and lets the participant's clock go on only when nothing is left to answer.
 """
 
-import asyncio
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from activities.worklist import look
-
-from activities.database import Pool
-from client.trial_client import RefusedError, TrialClient, UnknownError
+from client.trial_client import RefusedError, UnknownError
 from schemas import names
 from schemas.base import Role, site_of
 from schemas.commands.commands import (
@@ -32,8 +27,9 @@ from schemas.safety.adverse_events import Causality, EventCategory, Seriousness,
 from schemas.safety.toxicity import IcansObservation
 from schemas.state.participant import ParticipantState
 from simulation.answers import answer_for
-from simulation.clock import Clocks
+from simulation.observation import Observation
 from simulation.people import VirtualParticipant
+from simulation.world import REST_SECONDS, Seen, World
 
 PEOPLE = {
     Role.COORDINATOR: "coordinator-01",
@@ -44,7 +40,7 @@ PEOPLE = {
     Role.OPERATIONS: "operations-01",
 }
 LOOK_AGAIN_SECONDS = 20.0
-"""News can be lost with a connection: a site looks at its worklist now and then all the same."""
+"""News can be lost with a connection: a site reads its worklist now and then all the same."""
 OVERTAKEN = (
     ProblemType.TASK_ALREADY_CLOSED,
     ProblemType.ON_HOLD,
@@ -53,8 +49,8 @@ OVERTAKEN = (
     ProblemType.PARTICIPATION_ENDED,
 )
 """
-An infusion is taken off the worklist when a hold or a possible DLT comes in its way. The worklist follows the history
-by a moment, and after a crash it may be ahead of it for a moment (ADR 0018).
+An infusion is taken off the worklist when a hold or a possible DLT comes in its way, and the worklist follows the
+history by a moment.
 """
 Toxicity = Callable[[ParticipantState], Awaitable[bool]]
 
@@ -75,44 +71,6 @@ def severe_icans(now: datetime) -> AdverseEvent:
         seriousness=(Seriousness.HOSPITALISATION,),
         icans=IcansObservation(ice_points=2),
     )
-
-
-class News:
-    """Who waits for news of which workflow."""
-
-    def __init__(self) -> None:
-        """Nobody waits yet."""
-        self._events: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
-
-    def stir(self, workflow_id: str) -> None:
-        """Have somebody look again."""
-        self._events[workflow_id].set()
-
-    async def wait(self, workflow_id: str, seconds: float) -> None:
-        """Wait for news that came since the last wait, at most so many seconds."""
-        event = self._events[workflow_id]
-        try:
-            await asyncio.wait_for(event.wait(), seconds)
-        except TimeoutError:
-            return
-        event.clear()
-
-
-class World:
-    """What virtual people share: the client, the worklist, the news and the calendar."""
-
-    def __init__(self, client: TrialClient, pool: Pool, news: News) -> None:
-        """Begin with every clock unknown."""
-        self.client, self.pool, self.news = client, pool, news
-        self.clocks = Clocks(client.temporal)
-
-    async def bring_arm(self, arm: str, moment: datetime) -> None:
-        """Bring an arm to a moment: its committee lives on the same calendar as the participants."""
-        arm_id = names.arm_id(self.client.study, arm)
-        standing = await self.pool.fetchval("SELECT at FROM standing WHERE workflow_id = $1", arm_id)
-        if standing is not None:
-            self.clocks.heard(arm_id, standing)
-            await self.clocks.bring_to(arm_id, moment)
 
 
 class VirtualSite:
@@ -142,17 +100,14 @@ class VirtualSite:
     async def live(self, until: Callable[[str], bool] = lambda stage: stage == "ended") -> None:
         """Answer everything until the participant has ended (or reached another stage)."""
         while True:
-            await self._news.wait(self._workflow_id, LOOK_AGAIN_SECONDS)
-            seen = await look(self._pool, self._workflow_id)
-            if seen is None:
-                continue
-            if until(seen.stage):
-                self._news.stir(self._workflow_id)
+            seen = await self._world.see(self._workflow_id)
+            if seen is not None and until(seen.stage):
                 return
-            self._world.clocks.heard(self._workflow_id, seen.at)
-            # Not the moment that the clock was told to skip to: other news may come before it has got there.
-            if not await self._answer(seen.tasks, seen.at):
-                await self._let_time_pass(seen.next_at)
+            is_waiting_for_others = False
+            if seen is not None and seen.is_at_rest and not await self._answer(seen.tasks, seen.at):
+                is_waiting_for_others = seen.next_at is None
+                await self._let_time_pass(seen)
+            await self._news.wait(self._workflow_id, LOOK_AGAIN_SECONDS if is_waiting_for_others else REST_SECONDS)
 
     async def _answer(self, tasks: Sequence[Mapping[str, Any]], now: datetime) -> bool:
         answered = False
@@ -160,7 +115,7 @@ class VirtualSite:
             late = task["step"] in self._person.late_steps and task["urgency"] == "open"
             if late or (
                 task["kind"] == "cytokine_course"
-                and now < datetime.fromisoformat(task["opened_at"]) + timedelta(days=3)
+                and now < task["opened_at"] + timedelta(days=3)
             ):
                 continue
             answered = True
@@ -177,7 +132,7 @@ class VirtualSite:
         return answered
 
     async def _is_taken(self, command: AnswerTask) -> bool:
-        """Send an answer; return whether it still was wanted, or whether the worklist has changed meanwhile."""
+        """Send an answer; return whether it was accepted; the worklist may have changed meanwhile."""
         try:
             await self._client.answer_task(self._person.subject, command)
         except RefusedError as refused:
@@ -185,20 +140,22 @@ class VirtualSite:
                 raise
             return False
         except UnknownError:
-            return False  # the participant's workflow has ended meanwhile, as the next look will tell
+            return False  # the participant's workflow has ended meanwhile, as the next reading will show
         return True
 
-    async def _let_time_pass(self, next_at: datetime | None) -> None:
-        if next_at is None or next_at == self._forwarded:
+    async def _let_time_pass(self, seen: Seen) -> None:
+        """Move the clock to the next timer, unless it is on its way there, or something has happened meanwhile."""
+        if seen.next_at is None or seen.next_at == self._forwarded:
             return
-        self._forwarded = next_at
-        await self._bring_the_arm(next_at)
-        await self._world.clocks.bring_to(self._workflow_id, next_at)
+        if await self._world.observe(self._workflow_id) == Observation(seen.at, seen.is_at_rest, seen.next_at):
+            self._forwarded = seen.next_at
+            await self._bring_the_arm(seen.next_at)
+            await self._world.clocks.bring_to(self._workflow_id, seen.next_at)
 
     async def _bring_the_arm(self, moment: datetime) -> None:
         if self._day_zero is None or (moment.date() - self._day_zero).days != self._protocol.dlt.window_days:
             return
-        state = await self._client.participant_state(self._person.subject)
+        state = await self._world.participant_state(self._person.subject)
         if state.slot is not None:
             await self._world.bring_arm(state.slot.arm, moment)
 
@@ -218,7 +175,7 @@ class VirtualSite:
         if self._toxicity_known or not str(task["step"]).startswith("treatment-check-infusion-2"):
             return
         self._toxicity_known = True
-        state = await self._client.participant_state(self._person.subject)
+        state = await self._world.participant_state(self._person.subject)
         if state.slot is not None and await self._toxicity(state):
             await self._world.bring_arm(state.slot.arm, now)
             command = ReportAdverseEvent(

@@ -14,7 +14,8 @@ from schemas.state.arm import ArmState, SlotState
 from schemas.state.participant import ParticipantState
 from simulation.committee import decide_all
 from simulation.people import VirtualParticipant
-from simulation.site import PEOPLE, Toxicity, VirtualSite, World
+from simulation.site import PEOPLE, Toxicity, VirtualSite
+from simulation.world import World
 
 Toxicities = Mapping[tuple[str, int], Sequence[int]]
 """For an arm and dose level: which participants dosed there, counted from 1, will have a DLT."""
@@ -84,7 +85,7 @@ def toxicity_script(world: World, script: Toxicities) -> Toxicity:
     async def has_dlt(state: ParticipantState) -> bool:
         if state.slot is None or state.slot.phase > 1:
             return False
-        arm = await world.client.arm_state(state.slot.arm)
+        arm = await world.arm_state(state.slot.arm)
         ordinal = slot_ordinal(arm, state.subject, state.slot.level)
         return ordinal in script.get((arm.arm, state.slot.level), ())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from activities.projection import Projection
-from activities.worklist import listen
+from activities.read_model import listen
 from temporalio.client import Client
 
 from activities.database import Pool, open_pool

@@ -20,6 +20,9 @@ SELECT * FROM fact WHERE workflow_id = $1 ORDER BY sequence
 -- name: facts_of_all
 SELECT * FROM fact WHERE study = $1 AND starts_with(workflow_id, $2) ORDER BY owner, sequence
 
+-- name: kinds_of
+SELECT DISTINCT kind FROM fact WHERE workflow_id = $1
+
 -- name: latest_number
 SELECT coalesce(max(sequence), 0) FROM fact WHERE workflow_id = $1
 

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from activities.worklist import listen
+from activities.read_model import listen
 from temporalio.client import WorkflowHistory
 
 from activities.database import Pool, open_pool

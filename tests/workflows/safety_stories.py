@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
-from activities.worklist import facts_of
+from activities.read_model import facts_of
 
 from schemas import names
 from schemas.base import Role

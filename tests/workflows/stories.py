@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from activities.worklist import Seen, facts_of, look
+from activities.read_model import Seen, facts_of, look
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import pytest
 from activities.ledger import Ledger
-from activities.worklist import listen
+from activities.read_model import listen
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from activities.database import Pool, open_pool

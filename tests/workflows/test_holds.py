@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from activities.worklist import facts_of
+from activities.read_model import facts_of
 from temporalio.api.enums.v1 import EventType
 
 from history.reading import facts_in, fetch_runs

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 from activities.ledger import Ledger
-from activities.worklist import facts_of
+from activities.read_model import facts_of
 
 from protocols.loader import LoadedProtocol
 from schemas.facts import AnyFact, ParticipantEnrolled, TaskClosed, TaskOpened

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from activities.ledger import EarlierFactsMissingError, Ledger
 from activities.publishing_before import PublishingActivities
-from activities.worklist import facts_of, look, open_tasks
+from activities.read_model import facts_of, look, open_tasks
 from pydantic import TypeAdapter
 
 from protocols.loader import LoadedProtocol

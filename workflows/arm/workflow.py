@@ -102,8 +102,8 @@ class ArmWorkflow:
     def request_slot(self, request: m.SlotRequest) -> None:
         """A participant waits for a slot; a closed arm refuses at once."""
         if self._state.status is ArmStatus.CLOSED:
-            why = "the arm is closed in Phase 1"
-            self._signal(request.subject, "refuse_slot", m.ArmRefusal(arm=self._state.arm, why=why))
+            refusal = m.ArmRefusal(arm=self._state.arm, why="the arm is closed in Phase 1")
+            self._signal(request.subject, "refuse_slot", refusal)
             return
         if self._expansion.refuse_if_closed(request.subject, request.target):
             return
