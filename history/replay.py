@@ -110,9 +110,7 @@ def _other_fact(recorded: Iterable[FoundFact], recomputed: dict[int, dict[str, A
     return None
 
 
-def _left_out(
-    run: WorkflowHistory, recorded: Iterable[FoundFact], recomputed: dict[int, dict[str, Any]]
-) -> str | None:
+def _left_out(run: WorkflowHistory, recorded: Iterable[FoundFact], recomputed: dict[int, dict[str, Any]]) -> str | None:
     """Name a fact that today's code publishes and the history does not have, unless its last task is not over."""
     tasks = (event.event_type for event in reversed(run.events) if event.event_type in TASK_EVENTS)
     if next(tasks, None) != EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:

@@ -113,10 +113,7 @@ class VirtualSite:
         answered = False
         for task in tasks:
             late = task["step"] in self._person.late_steps and task["urgency"] == "open"
-            if late or (
-                task["kind"] == "cytokine_course"
-                and now < task["opened_at"] + timedelta(days=3)
-            ):
+            if late or (task["kind"] == "cytokine_course" and now < task["opened_at"] + timedelta(days=3)):
                 continue
             answered = True
             if self._person.withdraws_at == task["step"]:

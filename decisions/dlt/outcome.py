@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 from decisions.dlt.status import open_events, standing_of
-from decisions.state.participant import event_id
+from decisions.safety.event_ids import event_id
 from schemas.dlt.outcome import DltStatus
 from schemas.protocol import DltRules
 from schemas.safety.adverse_events import AdverseEvent

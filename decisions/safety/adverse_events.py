@@ -1,9 +1,9 @@
 """A participant's adverse events: their numbers and versions, and the grade that the findings give."""
 
+from decisions.safety.event_ids import event_id, event_index
 from decisions.safety.grading import astct
 from decisions.safety.grading.gvhd import grade_gvhd
 from decisions.safety.grading.infusion_reaction import grade_infusion_reaction
-from decisions.state.participant import event_id, event_index
 from schemas.safety.adverse_events import AdverseEvent
 from schemas.safety.reports import EventVersion
 from schemas.safety.toxicity import ComputedGrade

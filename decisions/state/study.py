@@ -14,63 +14,79 @@ from schemas.stopping.rules import SafetyRecord
 
 
 def start(fact: f.StudyStarted) -> StudyState:
-    """Begin a study's state: its arms are the protocol's."""
+    """Return a study's state after its start, with the protocol's arms at their start levels."""
     arms = {arm: StudyArm(arm=arm, level=level) for arm, level in fact.start_levels.items()}
     return StudyState(study=fact.study, protocol=fact.protocol, arms=arms)
 
 
 def fold(facts: Iterable[f.StudyFact]) -> StudyState:
-    """Fold all facts of a study; raise `ValueError` when they do not begin with its start."""
+    """Return the state after all facts of a study; raise `ValueError` unless the first is its start."""
     first, *rest = facts
     if not isinstance(first, f.StudyStarted):
         raise ValueError(f"a study's facts begin with study_started, not {first.kind}")  # noqa: TRY004 - the facts are wrong, not the type
     return reduce(apply, rest, start(first))
 
 
-def apply(state: StudyState, fact: f.StudyFact) -> StudyState:  # noqa: PLR0911 - one case a kind of fact
+def apply(state: StudyState, fact: f.StudyFact) -> StudyState:
     """Return the state after one more fact."""
+    match fact:
+        case f.StudyStarted() | f.Refused():
+            return state
+        case f.SubjectEnrolled() | f.SubjectEnded():
+            return _apply_subject(state, fact)
+        case f.ArmDecided() | f.ExpansionJudged() | f.ArmClosed():
+            return state.model_copy(update={"arms": state.arms | _changed_arm(state, fact)})
+        case f.HoldPlaced() | f.HoldLifted():
+            return _apply_hold(state, fact)
+        case f.DelegationChanged():
+            return state.model_copy(update={"delegations": _delegated(state, fact)})
+        case f.SafetyReceived() | f.StoppingRuleFired():
+            return _apply_safety(state, fact)
+        case _:
+            assert_never(fact)
+
+
+def _apply_subject(state: StudyState, fact: f.SubjectEnrolled | f.SubjectEnded) -> StudyState:
     match fact:
         case f.SubjectEnrolled():
             return state.model_copy(update={"active": (*state.active, fact.subject)})
         case f.SubjectEnded():
             active = tuple(subject for subject in state.active if subject != fact.subject)
             return state.model_copy(update={"active": active, "ended": state.ended | {fact.subject: fact.disposition}})
-        case f.ArmDecided():
-            return state.model_copy(update={"arms": state.arms | {fact.arm: _decided(state.arms[fact.arm], fact)}})
-        case f.HoldPlaced() | f.HoldLifted():
-            return _apply_hold(state, fact)
-        case f.DelegationChanged():
-            return state.model_copy(update={"delegations": _delegated(state, fact)})
-        case f.SafetyReceived():
-            return state.model_copy(update={"safety": _told(state, fact)})
-        case f.StoppingRuleFired():
-            return state.model_copy(update={"fired": (*state.fired, fired_rule(fact.finding, fact.at.date()))})
-        case f.ExpansionJudged() | f.ArmClosed():
-            return state.model_copy(update={"arms": _expanded(state, fact)})
-        case f.StudyStarted() | f.Refused():
-            return state
         case _:
             assert_never(fact)
 
 
-def _told(state: StudyState, fact: f.SafetyReceived) -> dict[str, SafetyRecord]:
+def _apply_safety(state: StudyState, fact: f.SafetyReceived | f.StoppingRuleFired) -> StudyState:
+    match fact:
+        case f.SafetyReceived():
+            return state.model_copy(update={"safety": state.safety | _record(fact)})
+        case f.StoppingRuleFired():
+            return state.model_copy(update={"fired": (*state.fired, fired_rule(fact.finding, fact.at.date()))})
+        case _:
+            assert_never(fact)
+
+
+def _record(fact: f.SafetyReceived) -> dict[str, SafetyRecord]:
     if fact.arm is None:
         raise ValueError(f"safety_received of {fact.summary.subject} in a study names the arm")
-    return state.safety | {fact.summary.subject: record_of(fact.summary, fact.arm, fact.phase)}
+    return {fact.summary.subject: record_of(fact.summary, fact.arm, fact.phase)}
 
 
-def _expanded(state: StudyState, fact: f.ExpansionJudged | f.ArmClosed) -> dict[str, StudyArm]:
+def _changed_arm(state: StudyState, fact: f.ArmDecided | f.ExpansionJudged | f.ArmClosed) -> dict[str, StudyArm]:
     if fact.arm is None:
         raise ValueError(f"{fact.kind} in a study names the arm")
     arm = state.arms[fact.arm]
     match fact:
+        case f.ArmDecided():
+            return {fact.arm: _decided(arm, fact)}
         case f.ExpansionJudged():
-            told: dict[str, object] = {"expansions": arm.expansions | {target_key(fact.verdict.target): fact.decided}}
+            expansions = arm.expansions | {target_key(fact.verdict.target): fact.decided}
+            return {fact.arm: arm.model_copy(update={"expansions": expansions})}
         case f.ArmClosed():
-            told = {"closed": True}
+            return {fact.arm: arm.model_copy(update={"closed": True})}
         case _:
             assert_never(fact)
-    return state.arms | {fact.arm: arm.model_copy(update=told)}
 
 
 def _apply_hold(state: StudyState, fact: f.HoldPlaced | f.HoldLifted) -> StudyState:

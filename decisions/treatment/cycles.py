@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from decisions.dlt.status import open_events, standing_of
 from decisions.response.imaging import progressed_on, responses_on
-from decisions.state.participant import event_id
+from decisions.safety.event_ids import event_id
 from decisions.treatment.readiness import CYCLE
 from decisions.treatment.retreatment import needs_lymphodepletion
 from schemas.dlt.outcome import DltStatus

@@ -91,7 +91,7 @@ class ParticipantState(Frozen):
     computed_grades: dict[str, ComputedGrade] = Field(default_factory=dict, description="By event id.")
     dlt_findings: dict[str, DltFinding] = Field(default_factory=dict, description="By event id.")
     adjudications: dict[str, DltAdjudication] = Field(default_factory=dict, description="By event id.")
-    reports: dict[str, ReportRow] = Field(default_factory=dict, description="By '<event id>:<report kind>'.")
+    reports: dict[str, ReportRow] = Field(default_factory=dict, description="By '<report kind>-<event id>'.")
     baseline: BaselineAssessment | None = None
     assessments: tuple[TumourAssessment, ...] = ()
     timepoints: tuple[TimepointResponse, ...] = ()

@@ -15,9 +15,9 @@ from decisions.dlt.status import ripe_events as due_events
 from decisions.dlt.status import standing_of
 from decisions.safety import adverse_events as events
 from decisions.safety import amendments
+from decisions.safety.event_ids import report_key
 from decisions.safety.report_changes import Moments, report_changes, reports_after_receipt
 from decisions.safety.summary import concerns_arm, concerns_study, summary_of
-from decisions.state import participant as folds
 from schemas import facts as f
 from schemas import messages as m
 from schemas import names
@@ -242,16 +242,16 @@ class Safety:
             kind, title = _REPORT_TASKS[due.kind]
             term = f"{events.event_of(self._state, event_id).term} ({event_id})"
             detail = {"event_id": event_id, "report": due.kind.value, "why": due.why}
-            step = folds.report_key(event_id, due.kind)
+            step = report_key(event_id, due.kind)
             self._open(kind, step, title.format(term=term), due.why, detail, due.due_at)
 
     def _cancel_report(self, event_id: str, kind: ReportKind, why: str) -> None:
-        step = folds.report_key(event_id, kind)
+        step = report_key(event_id, kind)
         for task in [task for task in self._state.tasks.values() if task.step == step]:
             self._schedule.tasks.cancel(task, why)
 
     def _rows(self, event_id: str) -> dict[ReportKind, ReportRow]:
-        found = {kind: self._state.reports.get(folds.report_key(event_id, kind)) for kind in ReportKind}
+        found = {kind: self._state.reports.get(report_key(event_id, kind)) for kind in ReportKind}
         return {kind: row for kind, row in found.items() if row is not None}
 
     def _aware_at(self, before: AdverseEvent | None, after: AdverseEvent) -> datetime:
