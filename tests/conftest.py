@@ -8,19 +8,18 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from activities.projection import Projection
-from activities.read_model import listen
 from temporalio.client import Client
 
 from activities.database import Pool, open_pool
+from activities.read_model import listen
 from client.converter import DATA_CONVERTER
 from deploy.migrate import migrate
 from deploy.settings import connect, load_settings
 from deploy.stack import Stack, down, up
 from protocols.loader import LoadedProtocol, default_protocol_path, load_protocol
-from simulation.site import News, World
+from simulation.world import News, World
 from tests.cli.trial_command import nowhere, participant, study, trial  # noqa: F401 - fixtures of several test modules
-from tests.workflows.shown import PatientClient
+from tests.workflows.patient_client import PatientClient
 from worker import make_worker
 
 # The tests' worker runs in their own process; the stack's own is a process that does nothing.
@@ -60,15 +59,10 @@ async def pool(dsn: str) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture(scope="session")
-async def trial_projection(client: Client, pool: Pool) -> AsyncIterator[Projection]:
-    """A worker that runs for the whole session, and what follows its histories."""
-    async with make_worker(client, pool) as projection:
-        yield projection
-
-
-@pytest.fixture(scope="session")
-async def trial_worker(trial_projection: Projection) -> None:
+async def trial_worker(client: Client, pool: Pool) -> AsyncIterator[None]:
     """A worker that runs for the whole session."""
+    async with make_worker(client, pool):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -80,10 +74,17 @@ def protocol() -> LoadedProtocol:
 @pytest.fixture
 async def world(client: Client, pool: Pool, dsn: str, trial_worker: None) -> AsyncIterator[World]:
     """A world for one study of its own, with an empty bank: client, worklist, news and calendar."""
-    await pool.execute("TRUNCATE reservation, custody, unit")
+    await empty_bank(pool)
     news = News()
-    connection = await listen(dsn, news.stir)
-    yield World(PatientClient(client, f"study-{uuid.uuid4().hex[:8]}", pool), pool, news)
+    connection = await listen(dsn, news.receive)
+    yield World(PatientClient(client, f"study-{uuid.uuid4().hex[:8]}"), pool, news)
     await connection.close()
     # Its callbacks may still be on their way.
     await asyncio.sleep(0)
+
+
+async def empty_bank(pool: Pool) -> None:
+    """Empty the bank, whose rows nobody can change or remove, for the next story."""
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL session_replication_role = replica")
+        await connection.execute("TRUNCATE custody, unit")

@@ -12,7 +12,7 @@ from temporalio.client import Client
 from cli.output import Exit
 from protocols.loader import LoadedProtocol, default_protocol_path
 from simulation.people import VirtualParticipant
-from simulation.site import World
+from simulation.world import World
 from tests.cli.trial_command import (
     COMMITTEE,
     COORDINATOR,

@@ -1,69 +1,56 @@
 """
-A worker that stops for ever at a fact of one kind: a test kills it there.
+A worker that stops for ever at the publication of a fact of one kind, before or after its commit: a test kills it there.
 
-`shown`: the fact is committed to the read model, and its workflow task has not ended, nor ever does.
-`noted`: the fact is in the event history, and has not been committed to the read model, nor ever is.
+Arguments: `before` or `after`, the fact's kind, and a file that is made as a sign.
 """
 
 import asyncio
 import os
 import sys
-import threading
 from pathlib import Path
+from typing import Any
 
-from activities.ledger import Ledger
-from activities.projection import Projection
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from activities.database import Pool, open_pool
+from activities.database import open_pool
 from client.converter import DATA_CONVERTER
 from deploy.settings import connect, load_settings
 from schemas.messages import Publication
 from worker import make_worker
 
 
-class HaltingLedger(Ledger):
-    """Halts before or after the commit of a publication that holds a fact of this kind, and leaves a file as a sign."""
+class Halting(Interceptor):
+    """Halts the activity that publishes a fact of this kind."""
 
-    def __init__(self, pool: Pool, kind: str, sign: Path, *, shown: bool) -> None:
-        """Take the kind and the file, and whether the fact is to be shown."""
-        super().__init__(pool)
-        self.kind, self.sign, self.shown = kind, sign, shown
+    def __init__(self, when: str, kind: str, sign: Path) -> None:
+        self.when, self.kind, self.sign = when, kind, sign
 
-    def is_there(self, publication: Publication) -> bool:
-        """Tell whether this is where to halt."""
-        return any(fact.kind == self.kind for fact in publication.facts)
-
-    async def write_new(self, publication: Publication) -> bool:
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
         """See base class."""
-        if not self.is_there(publication):
-            return await super().write_new(publication)
-        if self.shown:
-            await super().write_new(publication)
-        self.sign.touch()
-        await asyncio.Event().wait()
-        return True
+        return _HaltingActivity(next, self)
 
 
-def hold_workflow_tasks(ledger: HaltingLedger) -> None:
-    """Have the workflow task that notes the fact never end."""
-    offer = Projection.offer
+class _HaltingActivity(ActivityInboundInterceptor):
+    def __init__(self, inner: ActivityInboundInterceptor, halting: Halting) -> None:
+        super().__init__(inner)
+        self._halting = halting
 
-    def offer_and_wait(projection: Projection, publication: Publication) -> None:
-        offer(projection, publication)
-        if ledger.is_there(publication):
-            threading.Event().wait()
-
-    Projection.offer = offer_and_wait  # type: ignore[assignment, method-assign]
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002, ANN401
+        """See base class."""
+        halting, request = self._halting, input.args[0]
+        if not (isinstance(request, Publication) and any(fact.kind == halting.kind for fact in request.facts)):
+            return await super().execute_activity(input)
+        if halting.when == "after":
+            await super().execute_activity(input)
+        halting.sign.touch()
+        return await asyncio.Event().wait()
 
 
 async def main(when: str, kind: str, sign: Path) -> None:
     """Work until killed."""
     settings = load_settings(Path(), dict(os.environ))
     client, pool = await connect(settings, DATA_CONVERTER), await open_pool(settings.database_url)
-    ledger = HaltingLedger(pool, kind, sign, shown=when == "shown")
-    if ledger.shown:
-        hold_workflow_tasks(ledger)
-    async with make_worker(client, pool, ledger=ledger):
+    async with make_worker(client, pool, interceptors=[Halting(when, kind, sign)]):
         await asyncio.Event().wait()
 
 

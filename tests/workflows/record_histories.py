@@ -13,10 +13,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from activities.read_model import listen
 from temporalio.client import WorkflowHistory
 
 from activities.database import Pool, open_pool
+from activities.read_model import listen
 from client.converter import DATA_CONVERTER
 from client.trial_client import TrialClient
 from deploy.migrate import migrate
@@ -27,8 +27,8 @@ from history.replay import to_document
 from protocols.loader import LoadedProtocol, default_protocol_path, load_protocol
 from schemas import names
 from simulation.people import VirtualParticipant
-from simulation.site import News, World
 from simulation.trial import fill_bank, run_phase_one, start_study
+from simulation.world import News, World
 from tests.workflows.stories import DUAL, SINGLE
 from worker import make_worker
 

@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
-from activities.read_model import facts_of
-
+from activities.read_model import fact_rows
 from schemas import names
 from schemas.base import Role
 from schemas.commands.commands import Accepted, AdverseEvent, AmendAdverseEvent, ReportAdverseEvent
 from schemas.safety.adverse_events import Causality, EventCategory, Seriousness, StudyPart
 from schemas.schedule.task import TaskKind
-from simulation.site import World
+from simulation.world import World
 from tests.workflows.stories import Case, Row, envelope, eventually
 
 CAUSED = {StudyPart.CAR_NK: Causality.PROBABLE}
@@ -83,7 +82,7 @@ async def shown(case: Case, step: str) -> Row:
 
 async def told_of(world: World, arm: str, subject: str) -> list[dict[str, Any]]:
     """Return what an arm was told of a participant's safety and outcome."""
-    facts = await facts_of(world.pool, names.arm_id(world.client.study, arm))
+    facts = await fact_rows(world.pool, names.arm_id(world.client.study, arm))
     return [
         fact
         for fact in facts

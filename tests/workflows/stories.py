@@ -14,11 +14,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from activities.read_model import Seen, facts_of, look
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 
 from activities.bank_file import load_units
+from activities.read_model import fact_rows
 from client.trial_client import RefusedError
 from history.reading import facts_in, fetch_runs
 from protocols.loader import LoadedProtocol
@@ -47,14 +47,16 @@ from schemas.state.participant import ParticipantState
 from simulation.answers import answer_for
 from simulation.clock import fast_forward
 from simulation.committee import APPROVAL
+from simulation.observation import Observation
 from simulation.people import VirtualParticipant
-from simulation.site import PEOPLE, World
+from simulation.site import PEOPLE
 from simulation.trial import bank_csv, fill_bank, start_study
+from simulation.world import REST_SECONDS, Seen, World
 
 MESOTHELIN = (Antigen.MESOTHELIN,)
 SINGLE, DUAL = "single-target", "dual-target"
 LIMIT_SECONDS = 60.0
-LOOK_AGAIN_SECONDS = 2.0
+FORWARD_AGAIN_SECONDS = 2.0
 POLL_SECONDS = 0.05
 
 Row = Mapping[str, Any]
@@ -76,20 +78,15 @@ async def eventually(true: Callable[[], Awaitable[bool]], what: str) -> None:
         pytest.fail(f"did not become true: {what}")
 
 
-def _with_moments(task: Row) -> Row:
-    """Return a task's row with moments in place of their text."""
-    moments = {name: task[name] for name in ("opened_at", "due_at", "escalate_at", "expires_at") if task[name]}
-    return {**task, **{name: datetime.fromisoformat(text) for name, text in moments.items()}}
-
-
 async def caught_up(world: World, workflow_id: str) -> list[WorkflowHistory]:
     """Wait until people are shown what a workflow's history holds, no more and no less; return its runs."""
     runs: list[WorkflowHistory] = []
 
     async def has_caught_up() -> bool:
-        shown = await facts_of(world.pool, workflow_id)
+        shown = await fact_rows(world.pool, workflow_id)
         runs[:] = await fetch_runs(world.client.temporal, workflow_id)
-        return len(facts_in(runs)) == len(shown)
+        observed = await world.observe(workflow_id)
+        return observed is not None and observed.is_at_rest and len(facts_in(runs)) == len(shown)
 
     await eventually(has_caught_up, f"people are shown what the history of {workflow_id} holds")
     return runs
@@ -105,14 +102,13 @@ class Case:
         self.workflow_id = names.participant_id(world.client.study, person.subject)
         self.unanswered: set[str] = set()
         self.changes: dict[str, Change] = {}
-        self.worker_may_die = False
-        self._sent: set[str] = set()
         self._forwarded: datetime | None = None
+        self._forwarded_at = 0.0
         self._now = datetime.now(UTC)
 
     @property
     def now(self) -> datetime:
-        """The latest moment that this participant's workflow told."""
+        """The latest moment that this participant's workflow was seen at."""
         return self._now
 
     @property
@@ -140,12 +136,12 @@ class Case:
         return await self.world.client.enroll(command)
 
     async def state(self) -> ParticipantState:
-        """Ask the workflow."""
-        return await self.world.client.participant_state(self.subject)
+        """Return the participant's state."""
+        return await self.world.participant_state(self.subject)
 
     async def facts(self, *kinds: str) -> list[dict[str, Any]]:
         """Return the facts in the read model, of these kinds or of all."""
-        found = await facts_of(self.world.pool, self.workflow_id)
+        found = await fact_rows(self.world.pool, self.workflow_id)
         return [fact for fact in found if not kinds or fact["kind"] in kinds]
 
     async def refusals(self) -> list[str]:
@@ -161,7 +157,7 @@ class Case:
 
         def is_open(seen: Seen) -> bool:
             found[:] = [task for task in seen.tasks if task["step"].startswith(step)]
-            return bool(found) and seen.next_at is not None
+            return bool(found) and seen.is_at_rest
 
         await self.play(is_open, f"{step} is open")
         return found[0]
@@ -198,66 +194,49 @@ class Case:
             pytest.fail(f"{self.subject}: never came to this: {what}; {await self.state()!r}")
 
     async def _round(self, done: Callable[[Seen], Awaitable[bool]]) -> bool:
-        seen = await self._look()
+        seen = await self.world.see(self.workflow_id)
         if seen is None:
             return False
+        self._now = seen.at
         if await done(seen):
             return True
         assert seen.stage != "ended", f"{self.subject} ended before: {await self.state()!r}"
-        if any(task["task_id"] in self._sent for task in seen.tasks):
-            return False  # an answer is on its way: what is next is not known yet
-        if not await self._answer_all(seen.tasks):
-            await self._forward(seen.next_at)
+        if seen.is_at_rest and not await self._answer_all(seen.tasks):
+            await self._forward(seen)
         return False
-
-    async def _look(self) -> Seen | None:
-        seen = await look(self.world.pool, self.workflow_id)
-        if seen is None:
-            return None
-        self.world.clocks.heard(self.workflow_id, seen.at)
-        self._now = seen.at
-        return seen._replace(tasks=[_with_moments(task) for task in seen.tasks])
 
     async def _answer_all(self, tasks: Sequence[Row]) -> bool:
         due = [task for task in tasks if not task["step"].startswith(tuple(self.unanswered))]
-        if len(due) > 1 or self.now < self._ripe(due):
+        if len(due) > 1 or self.now < self._reportable_at(due):
             due = [task for task in due if task["kind"] != "cytokine_course"]
         for task in due:
             try:
                 await self.send(task)
             except RefusedError as error:
-                # Shown to people, but the worker died before the workflow knew of it: it will, and is answered then.
-                unknown_yet = self.worker_may_die and error.problem.type is ProblemType.UNKNOWN_TASK
-                # The arm refused the participant while the answer was on its way: the next look shows the end.
-                if not (unknown_yet or error.problem.type is ProblemType.PARTICIPATION_ENDED):
+                # The arm refused the participant while the answer was on its way: the next reading shows the end.
+                if error.problem.type is not ProblemType.PARTICIPATION_ENDED:
                     raise
         return bool(due)
 
-    def _ripe(self, tasks: Sequence[Row]) -> datetime:
+    def _reportable_at(self, tasks: Sequence[Row]) -> datetime:
         """Return when a course of several days can be reported at the earliest."""
         opened = (task["opened_at"] for task in tasks if task["kind"] == "cytokine_course")
         return max((moment + timedelta(days=3) for moment in opened), default=self.now)
 
-    async def _forward(self, moment: datetime | None) -> None:
-        if moment is not None and moment != self._forwarded:
-            self._forwarded = moment
-            await self.world.clocks.bring_to(self.workflow_id, moment)
+    async def _forward(self, seen: Seen) -> None:
+        """Move the clock to the next timer; once more when it is not there after a while: a worker may have died."""
+        if seen.next_at is None or await self.world.observe(self.workflow_id) != Observation(*seen[:3]):
+            return
+        clock = asyncio.get_running_loop().time
+        if seen.next_at != self._forwarded:
+            self._forwarded, self._forwarded_at = seen.next_at, clock()
+            await self.world.clocks.bring_to(self.workflow_id, seen.next_at)
+        elif clock() - self._forwarded_at >= FORWARD_AGAIN_SECONDS:
+            self._forwarded_at = clock()
+            await fast_forward(self.world.client.temporal, self.workflow_id, seen.next_at - seen.at)
 
     async def _wait_for_news(self) -> None:
-        clock = asyncio.get_running_loop().time
-        since = clock()
-        await self.world.news.wait(self.workflow_id, LOOK_AGAIN_SECONDS)
-        if self._forwarded is not None and clock() - since >= LOOK_AGAIN_SECONDS:
-            await self._forward_again(self._forwarded)
-
-    async def _forward_again(self, moment: datetime) -> None:
-        """Send the clock on once more: a worker that died or retried may have set its timer only after the first."""
-        history = await self.world.client.temporal.get_workflow_handle(self.workflow_id).fetch_history()
-        latest = history.events[-1].event_time.ToDatetime(UTC)
-        timers = Counter(event.event_type for event in history.events)
-        ended = timers[EventType.EVENT_TYPE_TIMER_FIRED] + timers[EventType.EVENT_TYPE_TIMER_CANCELED]
-        if latest < moment and timers[EventType.EVENT_TYPE_TIMER_STARTED] > ended:
-            await fast_forward(self.world.client.temporal, self.workflow_id, moment - latest)
+        await self.world.news.wait(self.workflow_id, REST_SECONDS)
 
     async def let_pass(self, days: int) -> None:
         """Let days pass in which nobody acts, though tasks are open."""
@@ -282,9 +261,7 @@ class Case:
         command = AnswerTask(
             envelope=envelope(role or Role(task["role"]), time or self.now), task_id=task["task_id"], answer=answer
         )
-        accepted = await self.world.client.answer_task(self.subject, command)
-        self._sent.add(task["task_id"])
-        return accepted
+        return await self.world.client.answer_task(self.subject, command)
 
     async def end(self, reason: EndReason, why: str = "as the participant asked") -> Accepted:
         """End participation today."""
@@ -340,7 +317,7 @@ async def _is_known(case: Case) -> bool:
     assignment = (await case.state()).assignment
     if assignment is None:
         return False
-    arm = await case.world.client.arm_state(assignment.arm)
+    arm = await case.world.arm_state(assignment.arm)
     return case.subject in arm.queue or any(slot.subject == case.subject for slot in arm.slots)
 
 
@@ -369,10 +346,9 @@ def refused(kind: ProblemType) -> AbstractContextManager[pytest.ExceptionInfo[Re
 
 
 async def arm_now(world: World, arm: str) -> datetime:
-    """Return the latest moment that an arm's workflow told."""
-    at: datetime = await world.pool.fetchval(
-        "SELECT at FROM standing WHERE workflow_id = $1", names.arm_id(world.client.study, arm)
-    )
+    """Return the latest moment that an arm's workflow has reached."""
+    at = await world.arm_time(arm)
+    assert at is not None, f"{arm} is unknown"
     return at
 
 
@@ -384,7 +360,7 @@ async def hold(world: World, arm: str | None = None, *, role: Role = Role.OPERAT
 
 async def lift(world: World, arm: str | None = None, *, role: Role = Role.OPERATIONS, signed: bool = True) -> Accepted:
     """Lift a hold, signing what is on record of it."""
-    record = await world.client.hold_record(arm or "study") if signed else None
+    record = await world.hold_record(arm or "study") if signed else None
     who = envelope(role, datetime.now(UTC), "the signal was not confirmed")
     if record is not None:
         who = who.model_copy(update={"signature": Signature(meaning=APPROVAL, signed_sha256=record.sha256)})
@@ -403,7 +379,7 @@ async def decide(
 ) -> Accepted:
     """Decide on the arm's present cohort and sign the packet; read it anew when news came meanwhile."""
     while True:
-        read = await world.client.packet(arm)
+        read = await world.packet(arm)
         signature = Signature(meaning=APPROVAL, signed_sha256=read.sha256)
         who = envelope(role, await arm_now(world, arm), reason).model_copy(update={"signature": signature})
         command = Decide(envelope=who, cohort=cohort or read.packet.cohort, action=action, level=level)
@@ -438,7 +414,7 @@ async def arm_refusals(world: World, arm: str = SINGLE) -> list[str]:
 
 async def arm_facts(world: World, arm: str = SINGLE) -> list[dict[str, Any]]:
     """Return an arm's facts in the read model, in their order."""
-    return await facts_of(world.pool, names.arm_id(world.client.study, arm))
+    return await fact_rows(world.pool, names.arm_id(world.client.study, arm))
 
 
 async def updates_accepted(world: World, workflow_id: str) -> int:
@@ -464,12 +440,12 @@ async def task_row(world: World, task_id: str) -> Row:
 
 
 async def units_by_state(world: World, subject: str) -> tuple[int, int]:
-    """Count a participant's units in the bank: promised, and infused."""
+    """Count a participant's units in the bank: reserved, and infused."""
     rows = await world.pool.fetch(
-        "SELECT infused FROM reservation WHERE study = $1 AND subject = $2", world.client.study, subject
+        "SELECT event FROM unit_custody WHERE study = $1 AND subject = $2", world.client.study, subject
     )
-    infused = sum(row["infused"] for row in rows)
-    return len(rows) - infused, infused
+    events = Counter(row["event"] for row in rows)
+    return events["reserved"], events["infused"]
 
 
 # ---------------------------------------------------------------------- other protocols

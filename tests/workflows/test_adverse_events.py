@@ -14,7 +14,7 @@ from schemas.commands.commands import Accepted, AdverseEvent, AmendAdverseEvent,
 from schemas.problem import Problem, ProblemType
 from schemas.safety.toxicity import CrsObservation
 from schemas.schedule.task import TaskEnd, TaskKind
-from simulation.site import World
+from simulation.world import World
 from tests.workflows.safety_stories import amend, at_once, crs, life_threatening, mild, open_tasks, report, shown
 from tests.workflows.stories import SINGLE, Case, envelope, eventually, one, refused, updates_accepted
 
@@ -187,7 +187,7 @@ async def test_the_arm_is_told_of_severe_events_as_they_are_now(world: World, pr
     await report(case, mild(case, term="Pneumonitis", grade=3))
 
     async def told(grades: list[int]) -> bool:
-        summary = (await world.client.arm_state(SINGLE)).summaries.get(case.subject)
+        summary = (await world.arm_state(SINGLE)).summaries.get(case.subject)
         return summary is not None and [event.grade for event in summary.events] == grades
 
     await eventually(lambda: told([3]), "the arm knows of the severe event")

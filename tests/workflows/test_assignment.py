@@ -4,7 +4,7 @@ from protocols.loader import LoadedProtocol
 from schemas.protocol import ArmKind
 from schemas.screening.panel import Antigen, AntigenResult, SampleResult, SampleType
 from schemas.state.participant import Assignment
-from simulation.site import World
+from simulation.world import World
 from tests.workflows.stories import DUAL, MESOTHELIN, SINGLE, Case, one
 
 

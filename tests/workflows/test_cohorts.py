@@ -12,8 +12,8 @@ from schemas.safety.adverse_events import EventCategory
 from schemas.screening.panel import Antigen
 from schemas.state.arm import ArmStatus, SlotState
 from simulation.people import VirtualParticipant
-from simulation.site import World
 from simulation.trial import fill_bank, run_phase_one, start_study
+from simulation.world import World
 from tests.workflows.safety_stories import mild, report
 from tests.workflows.stories import (
     MESOTHELIN,
@@ -55,13 +55,13 @@ async def test_three_without_a_dlt_lead_to_a_recommendation_to_escalate(world: W
     """The committee is asked once all three windows have closed, and its decision opens cohort 2 at level 2."""
     *cohort, waiting = await begin(world, without_stagger(protocol), *(somebody(n) for n in range(1, 5)))
     await in_line([*cohort, waiting])
-    assert (await world.client.arm_state(SINGLE)).queue == (waiting.subject,)
+    assert (await world.arm_state(SINGLE)).queue == (waiting.subject,)
 
     assert await judged(*cohort) == [DltStatus.NO_DLT] * 3
 
     task = await committee_is_asked(world)
     assert (task["role"], task["detail"]["recommendation"], task["detail"]["level"]) == ("committee", "escalate", "2")
-    assert (await world.client.arm_state(SINGLE)).queue == (waiting.subject,)
+    assert (await world.arm_state(SINGLE)).queue == (waiting.subject,)
     await decide(world, DecisionAction.ESCALATE)
     await waiting.reach_fact("product_reserved")
     state = await waiting.state()
@@ -78,7 +78,7 @@ async def test_a_decision_before_the_window_closes_is_refused(world: World, prot
     with refused(ProblemType.WINDOW_OPEN):
         await decide(world, DecisionAction.ESCALATE, reason="no toxicity so far")
 
-    arm = await world.client.arm_state(SINGLE)
+    arm = await world.arm_state(SINGLE)
     assert (arm.cohort, arm.level, arm.decisions) == (1, 1, ())
     await eventually(lambda: says(world, ProblemType.WINDOW_OPEN), "the refusal is in the arm's history")
 
@@ -108,7 +108,7 @@ async def test_the_committee_may_be_more_cautious_than_the_rule_but_not_less(
     await decide(world, DecisionAction.STAY, reason="grade 2 fever in the only participant")
 
     await following.reach_fact("slot_granted")
-    arm = await world.client.arm_state(SINGLE)
+    arm = await world.arm_state(SINGLE)
     (decision,) = arm.decisions
     assert (decision.action, decision.recommended, decision.level) == (DecisionAction.STAY, DecisionAction.ESCALATE, 1)
     assert decision.reason == "grade 2 fever in the only participant"
@@ -128,7 +128,7 @@ async def test_the_second_of_a_cohort_is_dosed_only_after_the_first_was_observed
     first, second = await begin(world, protocol, somebody(1), somebody(2))
     await in_line([first, second])
     await first.reach("treatment-check-infusion-2")
-    assert (await world.client.arm_state(SINGLE)).queue == (second.subject,)
+    assert (await world.arm_state(SINGLE)).queue == (second.subject,)
 
     await first.reach("safety-day-21")
     await second.reach("infusion-1")
@@ -158,7 +158,7 @@ async def test_the_fourth_participant_waits_while_three_are_pending(world: World
     """All three places are taken until their outcome is known; one who leaves undosed makes room."""
     *cohort, fourth = await begin(world, without_stagger(protocol), *(somebody(n) for n in range(1, 5)))
     await in_line([*cohort, fourth])
-    arm = await world.client.arm_state(SINGLE)
+    arm = await world.arm_state(SINGLE)
     assert [slot.subject for slot in arm.slots] == [case.subject for case in cohort]
     assert arm.queue == (fourth.subject,)
 
@@ -166,7 +166,7 @@ async def test_the_fourth_participant_waits_while_three_are_pending(world: World
     await cohort[0].reach_end()
 
     await fourth.reach_fact("slot_granted")
-    arm = await world.client.arm_state(SINGLE)
+    arm = await world.arm_state(SINGLE)
     assert [slot.state for slot in arm.slots] == [SlotState.NOT_EVALUABLE, *[SlotState.GIVEN] * 3]
     assert arm.queue == ()
 
@@ -184,7 +184,7 @@ async def test_one_dlt_in_three_expands_the_cohort_to_six(world: World, protocol
     await decide(world, DecisionAction.EXPAND)
     await asyncio.gather(*(case.reach_fact("slot_granted") for case in others[2:5]))
 
-    arm = await world.client.arm_state(SINGLE)
+    arm = await world.arm_state(SINGLE)
     assert [slot.level for slot in arm.slots] == [1] * 6
     assert arm.queue == (others[5].subject,)
 
@@ -197,15 +197,15 @@ async def test_two_dlts_stop_slots_at_once(world: World, protocol: LoadedProtoco
     (late,) = [Case(world, protocol, somebody(3))]
     await late.enroll()
     await in_line([late])
-    assert [slot.state for slot in (await world.client.arm_state(SINGLE)).slots] == [SlotState.DLT] * 2
-    assert (await world.client.arm_state(SINGLE)).queue == (late.subject,)
+    assert [slot.state for slot in (await world.arm_state(SINGLE)).slots] == [SlotState.DLT] * 2
+    assert (await world.arm_state(SINGLE)).queue == (late.subject,)
 
     task = await committee_is_asked(world)
     assert task["detail"]["recommendation"] == "stop"
     await decide(world, DecisionAction.STOP)
 
     assert (await late.reach_end()).disposition is Disposition.SCREEN_FAILURE
-    assert (await world.client.arm_state(SINGLE)).status is ArmStatus.CLOSED
+    assert (await world.arm_state(SINGLE)).status is ArmStatus.CLOSED
     for case in (first, second):
         state = await case.state()
         assert len(state.infusions) == 1, "no infusion after a DLT"
@@ -231,7 +231,7 @@ async def test_the_recommended_dose_closes_the_arm_and_those_waiting_are_told(
     assert state.disposition is Disposition.SCREEN_FAILURE
     assert "no open arm" in str(state.disposition_reason)
     assert [f["why"] for f in await waiting.facts("arm_refused")] == ["RP2D declared at dose level 1"]
-    arm = await world.client.arm_state(SINGLE)
+    arm = await world.arm_state(SINGLE)
     assert (arm.status, arm.rp2d_level, arm.queue) == (ArmStatus.CLOSED, 1, ())
     await eventually(lambda: study_knows(world, 1), "the study knows the recommended dose")
     with refused(ProblemType.NO_DECISION_DUE):
@@ -241,7 +241,7 @@ async def test_the_recommended_dose_closes_the_arm_and_those_waiting_are_told(
 
 async def study_knows(world: World, level: int) -> bool:
     """Tell whether the study has the arm's recommended dose."""
-    arm = (await world.client.study_state()).arms[SINGLE]
+    arm = (await world.study_state()).arms[SINGLE]
     return arm.closed and arm.rp2d_level == level
 
 
@@ -305,12 +305,12 @@ async def test_a_small_phase_one_finds_its_dose(world: World, protocol: LoadedPr
         (1, "declare_rp2d", 1),
     ]
     await eventually(lambda: nobody_is_active(world), "the study knows that everybody has ended")
-    study = await world.client.study_state()
+    study = await world.study_state()
     assert list(study.ended.values()) == [Disposition.COMPLETED] * 6
-    places = (await world.client.arm_state(SINGLE)).expansions["mesothelin"].places
+    places = (await world.arm_state(SINGLE)).expansions["mesothelin"].places
     assert [place.subject for place in places] == [people[-1].subject]
 
 
 async def nobody_is_active(world: World) -> bool:
     """Tell whether the study knows of every participant's end."""
-    return (await world.client.study_state()).active == ()
+    return (await world.study_state()).active == ()

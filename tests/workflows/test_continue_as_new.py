@@ -9,7 +9,7 @@ from schemas import names
 from schemas.base import Role
 from schemas.commands.commands import Accepted, Decide, DecisionAction
 from schemas.dlt.outcome import DltStatus
-from simulation.site import World
+from simulation.world import World
 from tests.workflows.stories import (
     SINGLE,
     Case,
@@ -37,7 +37,7 @@ async def next_run(world: World, cohort: int) -> None:
 
     async def serves() -> bool:
         runs = await fetch_runs(world.client.temporal, names.arm_id(world.client.study, SINGLE))
-        return len(runs) == cohort and (await world.client.arm_state(SINGLE)).cohort == cohort
+        return len(runs) == cohort and (await world.arm_state(SINGLE)).cohort == cohort
 
     await eventually(serves, f"cohort {cohort} has a run of its own")
 
@@ -63,7 +63,7 @@ async def test_fact_numbers_go_on_from_one_cohort_to_the_next(world: World, prot
     in_histories, in_read_model, runs = await numbers_on_record(world)
     assert runs == 3
     assert in_histories == in_read_model == list(range(1, len(in_histories) + 1))
-    arm = await world.client.arm_state(SINGLE)
+    arm = await world.arm_state(SINGLE)
     assert [(slot.subject, slot.cohort, slot.level) for slot in arm.slots] == [
         (case.subject, number, number) for number, case in enumerate(cases, start=1)
     ]
@@ -96,7 +96,7 @@ async def test_what_arrives_while_a_cohort_is_handed_over_is_kept(world: World, 
 async def say_no(world: World, time: datetime, number: int) -> Accepted:
     """Send a decision that is refused whenever it arrives, some of them a little later than others."""
     for _ in range(number):
-        await world.client.arm_state(SINGLE)
+        await world.arm_state(SINGLE)
     command = Decide(
         envelope=envelope(Role.INVESTIGATOR, time, "not mine to decide"), cohort=1, action=DecisionAction.STOP
     )

@@ -11,7 +11,7 @@ from schemas.problem import ProblemType
 from schemas.safety.adverse_events import AdverseEvent, EventCategory
 from schemas.schedule.task import TaskEnd
 from schemas.treatment.support import DoseUnit, SupportState
-from simulation.site import World
+from simulation.world import World
 from tests.workflows.stories import Case, Row, envelope, one, refused, with_changes
 
 COURSE = "cytokine-course-1"

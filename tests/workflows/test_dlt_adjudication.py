@@ -12,7 +12,7 @@ from schemas.safety.reports import DltFindingStatus
 from schemas.safety.summary import EventDlt
 from schemas.schedule.task import TaskEnd, TaskKind
 from schemas.state.arm import SlotState
-from simulation.site import World
+from simulation.world import World
 from tests.workflows.safety_stories import amend, crs, mild, open_tasks, report, shown, told_of
 from tests.workflows.stories import SINGLE, Case, Row, eventually, one, refused, units_by_state
 
@@ -42,7 +42,7 @@ async def slot_is(case: Case, state: SlotState) -> None:
     """Wait until the arm counts the participant so."""
 
     async def counted() -> bool:
-        arm = await case.world.client.arm_state(SINGLE)
+        arm = await case.world.arm_state(SINGLE)
         return [slot.state for slot in arm.slots if slot.subject == case.subject] == [state]
 
     await eventually(counted, f"the arm counts {case.subject} as {state}")
@@ -201,7 +201,7 @@ async def test_a_dlt_is_never_taken_back(world: World, protocol: LoadedProtocol)
     assert (state.dlt, state.adjudications["AE-001"].dose_limiting) == (DltStatus.DLT, False)
 
     async def told() -> bool:
-        summary = (await world.client.arm_state(SINGLE)).summaries.get(case.subject)
+        summary = (await world.arm_state(SINGLE)).summaries.get(case.subject)
         return summary is not None and summary.events[0].dlt is EventDlt.REJECTED
 
     await eventually(told, "the arm knows of the second judgement")

@@ -13,7 +13,7 @@ from schemas.dlt.outcome import Disposition, DltStatus
 from schemas.problem import ProblemType
 from schemas.schedule.task import TaskEnd
 from schemas.state.arm import SlotState
-from simulation.site import World
+from simulation.world import World
 from tests.workflows.stories import SINGLE, begin, in_line, one, refused, somebody, units_by_state
 
 
@@ -25,7 +25,7 @@ async def test_a_withdrawal_before_treatment_frees_product_and_slot_for_the_next
     await in_line([leaver])
     task = await leaver.reach("lymphodepletion-2")
     await in_line([next_one])
-    assert (await world.client.arm_state(SINGLE)).queue == (next_one.subject,)
+    assert (await world.arm_state(SINGLE)).queue == (next_one.subject,)
 
     await leaver.end(EndReason.WITHDRAWAL)
     state = await leaver.reach_end()
@@ -36,7 +36,7 @@ async def test_a_withdrawal_before_treatment_frees_product_and_slot_for_the_next
     assert await units_by_state(world, leaver.subject) == (0, 0)
     await next_one.reach("infusion-1")
     assert await units_by_state(world, next_one.subject) == (3, 0)
-    slots = (await world.client.arm_state(SINGLE)).slots
+    slots = (await world.arm_state(SINGLE)).slots
     assert [(s.subject, s.state) for s in slots] == [
         (leaver.subject, SlotState.NOT_EVALUABLE),
         (next_one.subject, SlotState.GIVEN),
@@ -52,8 +52,8 @@ async def test_a_withdrawal_while_waiting_for_a_slot_leaves_the_queue(world: Wor
     state = await waiting.reach_end()
 
     assert state.disposition is Disposition.WITHDRAWN
-    assert (await world.client.arm_state(SINGLE)).queue == ()
-    assert (await world.client.study_state()).active == (first.subject,)
+    assert (await world.arm_state(SINGLE)).queue == ()
+    assert (await world.study_state()).active == (first.subject,)
 
 
 async def test_a_death_in_the_dlt_window_is_not_evaluable_and_is_replaced(
@@ -69,7 +69,7 @@ async def test_a_death_in_the_dlt_window_is_not_evaluable_and_is_replaced(
 
     assert (state.disposition, state.dlt) == (Disposition.DIED, DltStatus.NOT_EVALUABLE)
     await replacement.reach("infusion-1")
-    slots = (await world.client.arm_state(SINGLE)).slots
+    slots = (await world.arm_state(SINGLE)).slots
     assert [slot.state for slot in slots] == [SlotState.NOT_EVALUABLE, SlotState.GIVEN]
     assert slots[0].first_infused_on is not None
     assert await units_by_state(world, patient.subject) == (0, 2)
@@ -85,7 +85,7 @@ async def test_lost_to_follow_up_keeps_what_was_observed(world: World, protocol:
 
     assert (state.disposition, state.dlt) == (Disposition.LOST_TO_FOLLOW_UP, DltStatus.NO_DLT)
     assert len(state.responses) == 1
-    assert (await world.client.study_state()).ended == {case.subject: Disposition.LOST_TO_FOLLOW_UP}
+    assert (await world.study_state()).ended == {case.subject: Disposition.LOST_TO_FOLLOW_UP}
 
 
 async def test_an_end_without_a_reason_is_not_accepted(world: World, protocol: LoadedProtocol) -> None:

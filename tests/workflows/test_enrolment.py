@@ -10,7 +10,7 @@ from schemas import names
 from schemas.base import Role
 from schemas.commands.commands import Accepted, EndReason
 from schemas.problem import ProblemType
-from simulation.site import World
+from simulation.world import World
 from tests.workflows.stories import Case, begin, one, refused, somebody
 
 
@@ -47,7 +47,7 @@ async def test_of_two_enrolments_at_once_one_succeeds(world: World, protocol: Lo
     kinds = [answer.problem.type for answer in answers if isinstance(answer, RefusedError)]
     assert kinds == [ProblemType.SUBJECT_ALREADY_ENROLLED] * 3
     await case.reach("biopsy-1")
-    assert (await world.client.study_state()).active == (case.subject,)
+    assert (await world.study_state()).active == (case.subject,)
     assert await refused_by_the_study(world) == kinds
 
 
@@ -63,4 +63,4 @@ async def test_a_consent_of_tomorrow_and_a_wrong_role_enrol_nobody(world: World,
     with refused(ProblemType.WRONG_ROLE):
         await case.enroll(role=Role.LABORATORY)
 
-    assert (await world.client.study_state()).active == ()
+    assert (await world.study_state()).active == ()

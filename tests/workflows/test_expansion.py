@@ -12,8 +12,8 @@ from schemas.safety.adverse_events import AdverseEvent, EventCategory
 from schemas.screening.panel import Antigen
 from schemas.state.arm import ArmStatus
 from schemas.state.participant import Target
-from simulation.site import World
 from simulation.trial import fill_bank, start_study
+from simulation.world import World
 from tests.workflows.stories import (
     MESOTHELIN,
     SINGLE,
@@ -81,7 +81,7 @@ def respond(case: Case, *responses: Said) -> None:
 
 async def status_of(world: World, case: Case) -> ResponseStatus | None:
     """Return where a participant's place stands."""
-    arm = await world.client.arm_state(SINGLE)
+    arm = await world.arm_state(SINGLE)
     places = (place for held in arm.expansions.values() for place in held.places if place.subject == case.subject)
     return next((place.status for place in places), None)
 
@@ -99,8 +99,8 @@ async def decided(world: World, target: str, decision: ExpansionDecision) -> Non
     """Wait until a target is decided, in the arm and in the study."""
 
     async def so() -> bool:
-        arm = await world.client.arm_state(SINGLE)
-        study = (await world.client.study_state()).arms[SINGLE]
+        arm = await world.arm_state(SINGLE)
+        study = (await world.study_state()).arms[SINGLE]
         return arm.expansions[target].decided is decision and study.expansions.get(target) is decision
 
     await eventually(so, f"{target} is {decision}")
@@ -110,7 +110,7 @@ async def waits(world: World, *cases: Case) -> None:
     """Wait until these and nobody else stand in the arm's queue."""
 
     async def so() -> bool:
-        return (await world.client.arm_state(SINGLE)).queue == tuple(case.subject for case in cases)
+        return (await world.arm_state(SINGLE)).queue == tuple(case.subject for case in cases)
 
     await eventually(so, f"{len(cases)} wait")
 
@@ -123,7 +123,7 @@ async def test_phase_two_decides_each_target_by_two_stages(world: World, protoco
     """
     rules = two_targets(protocol)
     first = await phase_two(world, rules)
-    arm = await world.client.arm_state(SINGLE)
+    arm = await world.arm_state(SINGLE)
     assert (arm.status, arm.rp2d_level, sorted(arm.expansions)) == (ArmStatus.EXPANSION, 1, ["TROP2", "mesothelin"])
     with refused(ProblemType.NO_DECISION_DUE):
         await decide(world, DecisionAction.STOP, reason="an afterthought")
@@ -157,7 +157,7 @@ async def test_phase_two_decides_each_target_by_two_stages(world: World, protoco
     await play_to_response(world, good[2], ResponseStatus.RESPONDER)
     await decided(world, "mesothelin", ExpansionDecision.COMPLETE)
 
-    arm = await world.client.arm_state(SINGLE)
+    arm = await world.arm_state(SINGLE)
     assert (arm.status, arm.rp2d_level) == (ArmStatus.CLOSED, 1)
     assert [slot.subject for slot in arm.slots] == [first.subject]
     await eventually(lambda: study_has_closed(world), "the study knows that the arm has closed")
@@ -175,7 +175,7 @@ async def play_to_response(world: World, case: Case, status: ResponseStatus) -> 
 
 async def study_has_closed(world: World) -> bool:
     """Tell whether the study has the arm closed, in Phase 2."""
-    arm = (await world.client.study_state()).arms[SINGLE]
+    arm = (await world.study_state()).arms[SINGLE]
     return arm.closed and arm.phase == 2
 
 
@@ -209,15 +209,15 @@ async def test_stopping_rules_of_phase_two_count_its_participants(world: World, 
         )
         who = envelope(Role.INVESTIGATOR, case.now, "seen at the ward")
         await world.client.report_adverse_event(case.subject, ReportAdverseEvent(envelope=who, event=event))
-    assert (await world.client.arm_state(SINGLE)).holds == ()
+    assert (await world.arm_state(SINGLE)).holds == ()
 
     await cases[2].send(await cases[2].reach("infusion-1"))
 
     await eventually(lambda: is_held(world), "the arm is held")
-    (rule,) = (await world.client.arm_state(SINGLE)).fired
+    (rule,) = (await world.arm_state(SINGLE)).fired
     assert (rule.rule, rule.count, rule.subjects) == ("severe-toxicity-rate", 2, ("CN01-002", "CN01-003"))
 
 
 async def is_held(world: World) -> bool:
     """Tell whether the arm is held."""
-    return SINGLE in (await world.client.arm_state(SINGLE)).holds
+    return SINGLE in (await world.arm_state(SINGLE)).holds

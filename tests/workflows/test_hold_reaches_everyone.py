@@ -24,8 +24,8 @@ from schemas.protocol import Arm, ArmKind
 from schemas.safety.adverse_events import AdverseEvent, EventCategory
 from schemas.screening.panel import Antigen
 from simulation.people import VirtualParticipant
-from simulation.site import World
 from simulation.trial import fill_bank, start_study
+from simulation.world import World
 from tests.workflows.stories import Case, Row, envelope, eventually, lift, with_changes
 
 PARTICIPANTS = 200
@@ -129,7 +129,7 @@ async def keep_trying(case: Case, task: Row, stop: asyncio.Event) -> list[Proble
 
 async def study_is_held(world: World) -> bool:
     """Tell whether the study has held itself."""
-    return STUDY in (await world.client.study_state()).holds
+    return STUDY in (await world.study_state()).holds
 
 
 async def all_know(world: World, kind: str) -> bool:

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from activities.read_model import facts_of
 from temporalio.api.enums.v1 import EventType
 
+from activities.read_model import fact_rows
 from history.reading import facts_in, fetch_runs
 from protocols.loader import LoadedProtocol
 from schemas import names
@@ -93,7 +93,7 @@ async def test_an_arm_hold_reaches_its_participants_and_stops_its_slots(world: W
     await in_line([late])
     await is_held(late)
 
-    arm = await world.client.arm_state(SINGLE)
+    arm = await world.arm_state(SINGLE)
     assert arm.holds == (SINGLE,)
     assert arm.queue == (late.subject,)
     await elsewhere.reach("infusion-1")
@@ -110,7 +110,7 @@ async def test_a_hold_gives_no_slot_to_whoever_waits_until_it_is_lifted(world: W
     (case,) = await begin(world, protocol, somebody())
     await hold(world, SINGLE)
     await in_line([case])
-    assert (await world.client.arm_state(SINGLE)).slots == ()
+    assert (await world.arm_state(SINGLE)).slots == ()
 
     await lift(world, SINGLE)
 
@@ -127,10 +127,10 @@ async def test_nobody_is_enrolled_while_the_study_is_held(world: World, protocol
     with refused(ProblemType.ON_HOLD):
         await case.enroll()
 
-    assert (await world.client.study_state()).active == ()
+    assert (await world.study_state()).active == ()
     await lift(world)
     await case.enroll()
-    assert (await world.client.study_state()).active == (case.subject,)
+    assert (await world.study_state()).active == (case.subject,)
 
 
 async def test_what_is_not_held_cannot_be_lifted(world: World, protocol: LoadedProtocol) -> None:
@@ -144,7 +144,7 @@ async def test_what_is_not_held_cannot_be_lifted(world: World, protocol: LoadedP
     with refused(ProblemType.UNKNOWN_ARM):
         await hold(world, "triple-target")
 
-    assert (await world.client.study_state()).holds == ()
+    assert (await world.study_state()).holds == ()
 
 
 async def test_an_arm_hold_is_not_delayed_by_those_who_have_left(world: World, protocol: LoadedProtocol) -> None:
@@ -173,7 +173,7 @@ async def send_lift(
 
 async def read_hold(world: World) -> tuple[HoldRecord, Signature]:
     """Read the hold on the single arm, and sign it."""
-    read = await world.client.hold_record(SINGLE)
+    read = await world.hold_record(SINGLE)
     assert read is not None
     return read.hold, Signature(meaning=APPROVAL, signed_sha256=read.sha256)
 
@@ -201,20 +201,20 @@ async def test_a_hold_is_lifted_by_the_signature_of_a_delegated_person(world: Wo
         await send_lift(world, good, who="investigator-01", role=Role.INVESTIGATOR)
     with refused(ProblemType.INVALID_INPUT):
         await send_lift(world, good.model_copy(update={"meaning": "authorship"}))
-    assert (await world.client.study_state()).holds == (SINGLE,)
+    assert (await world.study_state()).holds == (SINGLE,)
 
     await send_lift(world, good, who=PEOPLE[Role.COMMITTEE], role=Role.COMMITTEE)
 
-    state = await world.client.study_state()
+    state = await world.study_state()
     assert (state.holds, state.hold_records) == ((), {})
-    assert await world.client.hold_record(SINGLE) is None
+    assert await world.hold_record(SINGLE) is None
     await eventually(lambda: is_lifted_on_record(world, good), "the signature stands in the study's facts")
     assert await study_refusals(world) == ["SignatureRequired", "NotDelegated", "NotDelegated", "WrongRole"]
 
 
 async def is_lifted_on_record(world: World, signature: Signature) -> bool:
     """Tell whether the lifting is published with this signature."""
-    facts = await facts_of(world.pool, names.study_id(world.client.study))
+    facts = await fact_rows(world.pool, names.study_id(world.client.study))
     lifted = [fact["body"]["signature"] for fact in facts if fact["kind"] == "hold_lifted"]
     return lifted == [signature.model_dump()]
 
@@ -234,7 +234,7 @@ async def test_a_signature_on_a_hold_does_not_lift_it_once_there_is_more_to_it(
     record, now = await read_hold(world)
     assert record.why == "a safety signal is looked into; a safety signal is looked into"
     await send_lift(world, now)
-    assert (await world.client.study_state()).holds == ()
+    assert (await world.study_state()).holds == ()
 
 
 async def test_a_protocol_without_signatures_lifts_a_hold_as_it_always_did(
@@ -246,4 +246,4 @@ async def test_a_protocol_without_signatures_lifts_a_hold_as_it_always_did(
 
     await send_lift(world, None)
 
-    assert (await world.client.study_state()).holds == ()
+    assert (await world.study_state()).holds == ()

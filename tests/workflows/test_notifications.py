@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from activities.database import Pool
 from activities.notifications import Channel, ConsoleChannel, EmailChannel, deliver_forever, deliver_once
 from protocols.loader import LoadedProtocol
-from simulation.site import World
+from simulation.world import World
 from tests.workflows.stories import Case, eventually, one
 
 SENDER = "trial@example.org"

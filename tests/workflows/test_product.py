@@ -8,8 +8,8 @@ from protocols.loader import LoadedProtocol
 from schemas.dlt.outcome import Disposition
 from schemas.state.arm import SlotState
 from schemas.state.participant import Stage
-from simulation.site import World
 from simulation.trial import bank_csv
+from simulation.world import World
 from tests.workflows.stories import MESOTHELIN, SINGLE, begin, load_bank, one, somebody, units_by_state, without_stagger
 
 
@@ -27,7 +27,7 @@ async def test_a_participant_waits_for_product_without_keeping_the_slot(world: W
     await load_bank(world, units=3)
     task = await case.reach("infusion-1")
 
-    arm = await world.client.arm_state(SINGLE)
+    arm = await world.arm_state(SINGLE)
     assert [slot.state for slot in arm.slots] == [SlotState.NOT_EVALUABLE, SlotState.GIVEN]
     assert task["detail"]["unit"] == "N01-0001"
     assert await units_by_state(world, case.subject) == (3, 0)
@@ -47,7 +47,7 @@ async def test_without_product_for_four_weeks_a_participant_is_not_treated(
     assert "no fitting product" in str(state.disposition_reason)
     assert asked[-1]["at"] - asked[0]["at"] >= timedelta(days=rule.product_give_up_after_days)
     assert len(asked) >= rule.product_give_up_after_days / rule.product_check_every_days
-    arm = await world.client.arm_state(SINGLE)
+    arm = await world.arm_state(SINGLE)
     assert {slot.state for slot in arm.slots} == {SlotState.NOT_EVALUABLE}
     assert arm.queue == ()
 

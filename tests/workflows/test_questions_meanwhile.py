@@ -16,7 +16,7 @@ from protocols.loader import LoadedProtocol
 from schemas import names
 from schemas.base import Role
 from schemas.commands.commands import Accepted, AnswerTask, Decide, DecisionAction, EndReason
-from simulation.site import World
+from simulation.world import World
 from tests.workflows.stories import (
     DUAL,
     SINGLE,
@@ -97,7 +97,7 @@ async def test_an_arm_whose_packet_is_read_while_others_decide_replays(world: Wo
         await hold(world, DUAL)
         await lift(world, DUAL)
 
-    async with meanwhile(lambda: world.client.packet(SINGLE), people=2), meanwhile(world.client.study_state):
+    async with meanwhile(lambda: world.packet(SINGLE), people=2), meanwhile(world.client.study_state):
         async with meanwhile(decide_without_right), meanwhile(hold_and_lift):
             await case.reach("infusion-1")
         async with meanwhile(decide_without_right):

@@ -8,7 +8,7 @@ from schemas.dlt.outcome import Disposition, DltStatus
 from schemas.problem import ProblemType
 from schemas.safety.summary import EventDlt
 from schemas.state.arm import ArmState, SlotState
-from simulation.site import World
+from simulation.world import World
 from tests.workflows.stories import (
     SINGLE,
     Case,
@@ -49,7 +49,7 @@ async def has_late_dlt(world: World, case: Case) -> None:
     await case.send(question, case.usual(question, dose_limiting=True))
 
     async def counted() -> bool:
-        return (await world.client.arm_state(SINGLE)).slots[0].state is SlotState.DLT
+        return (await world.arm_state(SINGLE)).slots[0].state is SlotState.DLT
 
     await eventually(counted, "the arm counts the late DLT")
 
@@ -99,7 +99,7 @@ async def test_after_a_late_dlt_nobody_is_dosed_at_the_higher_level_until_the_co
     assert task["role"] == "committee"
     await higher.reach("lymphodepletion-2")
     assert (await higher.state()).infusions == ()
-    assert (await world.client.arm_state(SINGLE)).queue == (waiting.subject,)
+    assert (await world.arm_state(SINGLE)).queue == (waiting.subject,)
 
     with refused(ProblemType.LESS_CAUTIOUS_THAN_RULE):
         await decide(world, DecisionAction.ESCALATE, 3, reason="level 2 is known to be safe")
@@ -110,7 +110,7 @@ async def test_after_a_late_dlt_nobody_is_dosed_at_the_higher_level_until_the_co
 
     await is_held(higher, held=False)
     await higher.reach("treatment-check-infusion-2")
-    arm = await world.client.arm_state(SINGLE)
+    arm = await world.arm_state(SINGLE)
     assert (arm.review_due, arm.reviewing, arm.holds, arm.cohort, arm.level) == (False, (), (), 2, 2)
     assert [(d.action, d.level, d.recommended, d.reviews) for d in arm.decisions] == [
         (DecisionAction.ESCALATE, 2, DecisionAction.ESCALATE, None),
@@ -122,12 +122,12 @@ async def test_after_a_late_dlt_nobody_is_dosed_at_the_higher_level_until_the_co
 async def test_what_was_known_when_is_on_record(world: World, protocol: LoadedProtocol) -> None:
     """Finding, hold, question, signed review and lifting stand in this order; the packet shows then and now."""
     early, higher, _ = await escalated(world, protocol)
-    (earlier,) = (await world.client.arm_state(SINGLE)).decisions
+    (earlier,) = (await world.arm_state(SINGLE)).decisions
     assert earlier.signature is not None
     await has_late_dlt(world, early)
     await review_is_asked(world)
 
-    read = await world.client.packet(SINGLE)
+    read = await world.packet(SINGLE)
     candidate, found = read.packet.reopened
     assert candidate.about.startswith(f"{early.subject} (cohort 1, level 1) may have a DLT: AE-001, Pneumonitis")
     assert (candidate.cohort, found.cohort) == (1, 1)
@@ -160,7 +160,7 @@ async def test_what_was_known_when_is_on_record(world: World, protocol: LoadedPr
     assert signed["body"]["signature"]["signed_sha256"] == read.sha256
     assert (reviewed["who"], reviewed["body"]["cohort"]) == ("src-chair", 1)
     await is_held(higher, held=False)
-    later = await world.client.packet(SINGLE)
+    later = await world.packet(SINGLE)
     assert later.packet.reopened == (candidate, found), "later packets show it, too"
 
 
@@ -193,7 +193,7 @@ async def test_a_review_can_stop_the_arm(world: World, protocol: LoadedProtocol)
 
     assert (await waiting.reach_end()).disposition is Disposition.SCREEN_FAILURE
     assert (await higher.reach_end()).infusions == ()
-    arm = await world.client.arm_state(SINGLE)
+    arm = await world.arm_state(SINGLE)
     assert (arm.status.value, arm.rp2d_level, arm.review_due) == ("closed", None, False)
 
 
@@ -218,7 +218,7 @@ async def test_a_late_dlt_at_the_recommended_dose_stops_phase_two_until_the_revi
     await decide(world, DecisionAction.EXPAND)
 
     await is_held(place, held=False)
-    arm = await world.client.arm_state(SINGLE)
+    arm = await world.arm_state(SINGLE)
     assert (arm.status.value, arm.rp2d_level, arm.cohort, arm.level) == ("open", None, 2, 1)
     await eventually(lambda: study_has_no_rp2d(world), "the study knows that the dose was taken back")
     await place.reach("treatment-check-infusion-2")
@@ -226,7 +226,7 @@ async def test_a_late_dlt_at_the_recommended_dose_stops_phase_two_until_the_revi
 
 async def study_has_no_rp2d(world: World) -> bool:
     """Tell whether the study knows the arm as open again."""
-    arm = (await world.client.study_state()).arms[SINGLE]
+    arm = (await world.study_state()).arms[SINGLE]
     return (arm.closed, arm.rp2d_level, arm.phase) == (False, None, 1)
 
 
@@ -248,11 +248,11 @@ async def test_a_candidate_of_a_decided_cohort_stops_the_dosing_until_it_is_judg
 
     await is_held(higher, held=False)
     await higher.reach("treatment-check-infusion-2")
-    arm: ArmState = await world.client.arm_state(SINGLE)
+    arm: ArmState = await world.arm_state(SINGLE)
     assert "if it counts" in arm.reopened[0].known_now
     assert (await early.state()).dlt is DltStatus.NO_DLT
 
 
 async def shows(world: World, dlt: EventDlt) -> bool:
     """Tell whether the packet shows an event that stands so."""
-    return any(found.event.dlt is dlt for found in (await world.client.packet(SINGLE)).packet.dose_limiting)
+    return any(found.event.dlt is dlt for found in (await world.packet(SINGLE)).packet.dose_limiting)

@@ -11,7 +11,7 @@ from schemas.problem import ProblemType
 from schemas.safety.adverse_events import Causality, Seriousness, StudyPart
 from schemas.safety.reports import ReportKind, ReportRow
 from schemas.schedule.task import TaskEnd, TaskKind
-from simulation.site import World
+from simulation.world import World
 from tests.workflows.safety_stories import amend, crs, life_threatening, mild, open_tasks, report, shown
 from tests.workflows.stories import Case, notices, one, refused, task_row
 

@@ -15,7 +15,7 @@ from schemas.response.tumour import Certainty, NewLesion, Organ, Response, Tumou
 from schemas.treatment.support import DeviationKind, ImagingStatus
 from simulation.answers import tumour_assessment
 from simulation.people import VirtualParticipant
-from simulation.site import World
+from simulation.world import World
 from tests.workflows.stories import (
     Case,
     Row,

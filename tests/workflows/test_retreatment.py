@@ -9,7 +9,7 @@ from schemas.schedule.task import TaskEnd
 from schemas.state.participant import Stage
 from schemas.treatment.support import SupportState
 from simulation.people import VirtualParticipant
-from simulation.site import World
+from simulation.world import World
 from tests.workflows.stories import (
     MESOTHELIN,
     Case,

@@ -8,7 +8,7 @@ from schemas.schedule.task import TaskEnd
 from schemas.screening.eligibility import Verdict
 from schemas.screening.panel import ProfileOutcome, SampleResult, SampleType
 from simulation.answers import laboratory
-from simulation.site import World
+from simulation.world import World
 from tests.workflows.stories import Case, notices, one, somebody, task_row
 
 

@@ -22,7 +22,7 @@ from history.reading import facts_in
 from protocols.loader import LoadedProtocol
 from schemas.commands.commands import EndReason
 from schemas.dlt.outcome import Disposition, DltStatus
-from simulation.site import World
+from simulation.world import World
 from tests.conftest import IDLE_WORKER
 from tests.workflows.safety_stories import crs, life_threatening, mild, report, shown
 from tests.workflows.stories import (

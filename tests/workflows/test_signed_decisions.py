@@ -60,7 +60,7 @@ async def escalate(
 
 async def read_and_sign(world: World) -> Signature:
     """Read the packet and sign it."""
-    return Signature(meaning=APPROVAL, signed_sha256=(await world.client.packet(SINGLE)).sha256)
+    return Signature(meaning=APPROVAL, signed_sha256=(await world.packet(SINGLE)).sha256)
 
 
 async def has_candidate(case: Case) -> Row:
@@ -83,15 +83,15 @@ async def test_the_signature_under_a_decision_names_the_packet_that_was_read(
 ) -> None:
     """The packet has the rule's recommendation and its data; its hash stands in the decision's record and fact."""
     case = await due(world, protocol)
-    read = await world.client.packet(SINGLE)
+    read = await world.packet(SINGLE)
     assert (read.packet.cohort, read.packet.level, read.packet.recommendation.action) == (1, 1, DecisionAction.ESCALATE)
     assert [slot.subject for slot in read.packet.levels[0].slots] == [case.subject]
     assert (read.packet.dlt_window_days, read.packet.planned_infusions) == (28, 3)
 
-    assert (await world.client.packet(SINGLE)).sha256 == read.sha256, "reading it changes nothing"
+    assert (await world.packet(SINGLE)).sha256 == read.sha256, "reading it changes nothing"
     await escalate(world, Signature(meaning=APPROVAL, signed_sha256=read.sha256))
 
-    (decision,) = (await world.client.arm_state(SINGLE)).decisions
+    (decision,) = (await world.arm_state(SINGLE)).decisions
     assert decision.signature == Signature(meaning=APPROVAL, signed_sha256=read.sha256)
     (fact,) = [fact for fact in await decided(world) if fact["kind"] == "decided"]
     assert fact["body"]["signature"] == {"meaning": "approval", "signed_sha256": read.sha256}
@@ -128,7 +128,7 @@ async def test_a_decision_without_a_proper_signature_is_refused_on_record(
         await escalate(world, good.model_copy(update={"meaning": "authorship"}))
 
     assert await updates_accepted(world, arm_id) == accepted, "what is malformed is not in the history"
-    assert (await world.client.arm_state(SINGLE)).decisions == ()
+    assert (await world.arm_state(SINGLE)).decisions == ()
 
     async def on_record() -> bool:
         return await arm_refusals(world) == ["SignatureRequired", "NotDelegated", "PacketChanged"]
@@ -149,13 +149,13 @@ async def test_who_lost_the_delegation_signs_no_more(world: World, protocol: Loa
     await delegate(world, Role.COMMITTEE)
     await eventually(lambda: signers_are(world, PEOPLE[Role.COMMITTEE]), "the chair may sign again")
     await escalate(world, await read_and_sign(world))
-    study = await world.client.study_state()
+    study = await world.study_state()
     assert study.delegations == {"src-chair": (Role.COMMITTEE,), "operations-01": (Role.OPERATIONS,)}
 
 
 async def signers_are(world: World, *people: str) -> bool:
     """Tell whether these are the people who may sign for the arm."""
-    return (await world.client.arm_state(SINGLE)).signers == people
+    return (await world.arm_state(SINGLE)).signers == people
 
 
 async def test_a_packet_that_news_has_changed_is_to_be_read_again(world: World, protocol: LoadedProtocol) -> None:
@@ -168,7 +168,7 @@ async def test_a_packet_that_news_has_changed_is_to_be_read_again(world: World, 
     with refused(ProblemType.PACKET_CHANGED):
         await escalate(world, before)
 
-    now = await world.client.packet(SINGLE)
+    now = await world.packet(SINGLE)
     assert now.packet.holds == (SINGLE,)
     await escalate(world, await read_and_sign(world))
     await lift(world, SINGLE)
@@ -176,7 +176,7 @@ async def test_a_packet_that_news_has_changed_is_to_be_read_again(world: World, 
 
 async def changed_since(world: World, signature: Signature) -> bool:
     """Tell whether the packet is another than the one signed."""
-    return (await world.client.packet(SINGLE)).sha256 != signature.signed_sha256
+    return (await world.packet(SINGLE)).sha256 != signature.signed_sha256
 
 
 async def test_an_event_that_may_still_be_a_dlt_blocks_the_decision(world: World, protocol: LoadedProtocol) -> None:
@@ -191,21 +191,21 @@ async def test_an_event_that_may_still_be_a_dlt_blocks_the_decision(world: World
     with refused(ProblemType.OPEN_CANDIDATE) as blocked:
         await escalate(world, await read_and_sign(world))
     assert f"{case.subject} AE-001" in blocked.value.problem.rule
-    (found,) = (await world.client.packet(SINGLE)).packet.open_candidates
+    (found,) = (await world.packet(SINGLE)).packet.open_candidates
     assert (found.subject, found.event.event_id, found.level) == (case.subject, "AE-001", 1)
 
     blocking = await read_and_sign(world)
     await is_rejected(case, question)
     await eventually(lambda: changed_since(world, blocking), "the packet has the judgement")
     await escalate(world, await read_and_sign(world))
-    assert (await world.client.arm_state(SINGLE)).slots[0].state is SlotState.NO_DLT
+    assert (await world.arm_state(SINGLE)).slots[0].state is SlotState.NO_DLT
 
 
 async def test_the_same_summary_again_is_no_news(world: World, protocol: LoadedProtocol) -> None:
     """What the arm knows already leaves the packet and its hash alone, so that a signature on it holds."""
     case = await due(world, protocol)
     signed = await read_and_sign(world)
-    summary = (await world.client.arm_state(SINGLE)).summaries[case.subject]
+    summary = (await world.arm_state(SINGLE)).summaries[case.subject]
     report = m.SafetyReport(
         subject=case.subject, arm=SINGLE, occurred_on=case.today, summary=summary, why="told once more"
     )
@@ -223,14 +223,14 @@ async def test_a_protocol_without_signatures_asks_for_none(world: World, protoco
 
     await escalate(world, None)
 
-    (decision,) = (await world.client.arm_state(SINGLE)).decisions
+    (decision,) = (await world.arm_state(SINGLE)).decisions
     assert (decision.action, decision.signature) == (DecisionAction.ESCALATE, None)
 
 
 async def test_only_operations_delegate_and_they_say_why(world: World, protocol: LoadedProtocol) -> None:
     """An investigator's delegation is refused on record, one without a reason is malformed; nobody gains a role."""
     await due(world, protocol)
-    study = await world.client.study_state()
+    study = await world.study_state()
 
     for role, reason, problem in (
         (Role.INVESTIGATOR, "I am on leave", ProblemType.WRONG_ROLE),
@@ -246,6 +246,6 @@ async def test_only_operations_delegate_and_they_say_why(world: World, protocol:
                 )
             )
 
-    assert (await world.client.study_state()).delegations == study.delegations
+    assert (await world.study_state()).delegations == study.delegations
     with refused(ProblemType.LESS_CAUTIOUS_THAN_RULE):
         await decide(world, DecisionAction.ESCALATE, 3, reason="a signature does not lift the rule")

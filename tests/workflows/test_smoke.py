@@ -23,7 +23,7 @@ async def test_a_participant_completes_the_schedule(world: World, protocol: Load
     await site.enroll()
     await site.live()
 
-    state = await world.client.participant_state(person.subject)
+    state = await world.participant_state(person.subject)
 
     assert state.disposition is Disposition.COMPLETED
     assert state.dlt == "no_dlt"

@@ -11,7 +11,7 @@ from schemas.commands.commands import Accepted, ReportAdverseEvent
 from schemas.problem import ProblemType
 from schemas.safety.adverse_events import AdverseEvent, EventCategory
 from schemas.schedule.task import TaskEnd
-from simulation.site import World
+from simulation.world import World
 from tests.workflows.stories import (
     DUAL,
     SINGLE,
@@ -72,14 +72,14 @@ async def study_has(world: World, scope: str, *, held: bool = True) -> None:
     """Wait until the study has a hold on record, or its end."""
 
     async def on_record() -> bool:
-        return (scope in (await world.client.study_state()).holds) is held
+        return (scope in (await world.study_state()).holds) is held
 
     await eventually(on_record, f"the study has {scope} held: {held}")
 
 
 async def findings(world: World) -> list[tuple[str, int]]:
     """Return the rules that have fired in the single-target arm, each with its count."""
-    arm = await world.client.arm_state(SINGLE)
+    arm = await world.arm_state(SINGLE)
     return [(rule.rule, rule.count or 0) for rule in arm.fired]
 
 
@@ -119,10 +119,10 @@ async def test_two_severe_crs_hold_the_arm_until_a_signed_lift(world: World, pro
     await report(third, EventCategory.OTHER, "Nausea", grade=2, related=False)
     await waiting.reach("lymphodepletion-2")
     await study_has(world, SINGLE)
-    record = await world.client.hold_record(SINGLE)
+    record = await world.hold_record(SINGLE)
     assert record is not None
     assert (record.hold.rule, record.hold.placed_by) == ("severe-crs", "system")
-    assert (await world.client.arm_state(DUAL)).holds == ()
+    assert (await world.arm_state(DUAL)).holds == ()
 
     with refused(ProblemType.SIGNATURE_REQUIRED):
         await lift(world, SINGLE, signed=False)
@@ -132,7 +132,7 @@ async def test_two_severe_crs_hold_the_arm_until_a_signed_lift(world: World, pro
     await report(first, EventCategory.OTHER, "Hypokalaemia", grade=3, related=False)
     await eventually(lambda: knows_event(world, first, 2), "the arm knows of another event")
     assert await findings(world) == [("severe-crs", 2)]
-    assert (await world.client.arm_state(SINGLE)).holds == ()
+    assert (await world.arm_state(SINGLE)).holds == ()
     await third.send(await third.reach("infusion-1"))
     await third.reach("treatment-check-infusion-2")
     await severe_crs(third)
@@ -142,7 +142,7 @@ async def test_two_severe_crs_hold_the_arm_until_a_signed_lift(world: World, pro
 
 async def knows_event(world: World, case: Case, count: int = 1) -> bool:
     """Tell whether the arm has been told of a participant's events."""
-    summary = (await world.client.arm_state(SINGLE)).summaries.get(case.subject)
+    summary = (await world.arm_state(SINGLE)).summaries.get(case.subject)
     return summary is not None and len(summary.events) == count
 
 
@@ -161,7 +161,7 @@ async def test_a_lift_signed_before_the_rule_fired_leaves_the_arm_held(world: Wo
     await report(first, EventCategory.OTHER, "Hypokalaemia", grade=3, related=False)
     await eventually(lambda: knows_event(world, first, 2), "the arm has gone on")
 
-    assert (await world.client.arm_state(SINGLE)).holds == (SINGLE,)
+    assert (await world.arm_state(SINGLE)).holds == (SINGLE,)
     await study_has(world, SINGLE)
     await lift(world, SINGLE)
     await are_held([first, second], SINGLE, held=False)
@@ -178,11 +178,11 @@ async def test_a_related_death_holds_the_whole_study(world: World, protocol: Loa
 
     await report(other, EventCategory.OTHER, "Disease progression", grade=5, related=False, ended_on=other.today)
     await eventually(lambda: study_knows(world, other), "the study knows of the unrelated death")
-    assert (await world.client.study_state()).holds == ()
+    assert (await world.study_state()).holds == ()
     await related_death(died)
     await are_held(cases, STUDY)
 
-    study = await world.client.study_state()
+    study = await world.study_state()
     assert study.holds == (STUDY,)
     assert [(rule.rule, rule.count, rule.subjects) for rule in study.fired] == [("related-death", 1, (died.subject,))]
     with refused(ProblemType.TASK_ALREADY_CLOSED):
@@ -197,15 +197,15 @@ async def test_a_related_death_holds_the_whole_study(world: World, protocol: Loa
     await are_held(cases, STUDY, held=False)
     await report(died, EventCategory.OTHER, "Pneumonia", grade=4, related=False)
     await eventually(lambda: study_knows(world, died, 2), "the study knows of another event")
-    assert (await world.client.study_state()).holds == ()
+    assert (await world.study_state()).holds == ()
 
 
 async def arm_is_held(world: World, arm: str) -> bool:
     """Tell whether the arm knows that the study is held."""
-    return STUDY in (await world.client.arm_state(arm)).holds
+    return STUDY in (await world.arm_state(arm)).holds
 
 
 async def study_knows(world: World, case: Case, count: int = 1) -> bool:
     """Tell whether the study has been told of a participant's events."""
-    record: Any = (await world.client.study_state()).safety.get(case.subject)
+    record: Any = (await world.study_state()).safety.get(case.subject)
     return record is not None and len(record.events) == count

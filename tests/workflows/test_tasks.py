@@ -2,22 +2,16 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
-from activities.ledger import EarlierFactsMissingError, Ledger
-from activities.publishing_before import PublishingActivities
-from activities.read_model import facts_of, look, open_tasks
-from pydantic import TypeAdapter
 
+from activities.read_model import open_tasks
 from protocols.loader import LoadedProtocol
 from schemas.base import Role
-from schemas.facts import AnyFact
-from schemas.messages import Publication
 from schemas.problem import ProblemType
 from schemas.schedule.task import TaskEnd
 from simulation.answers import laboratory
-from simulation.site import World
+from simulation.world import World
 from tests.workflows.stories import (
     Case,
     Row,
@@ -29,35 +23,6 @@ from tests.workflows.stories import (
     task_row,
     updates_accepted,
 )
-
-FACT: TypeAdapter[AnyFact] = TypeAdapter(AnyFact)
-
-
-async def publication_of(case: Case) -> Publication:
-    """Rebuild, from the read model, one publication of all that a participant's workflow has published."""
-    rows = await facts_of(case.world.pool, case.workflow_id)
-    envelope = ("kind", "at", "who", "role", "why")
-    facts = [FACT.validate_python(row["body"] | {name: row[name] for name in envelope}) for row in rows]
-    return Publication(
-        study=case.world.client.study,
-        workflow_id=case.workflow_id,
-        run_id=rows[0]["run_id"],
-        owner=case.subject,
-        first_sequence=1,
-        facts=tuple(facts),
-        at=rows[-1]["at"],
-    )
-
-
-async def read_model(world: World) -> dict[str, list[dict[str, Any]]]:
-    """Return everything that publications write for the study."""
-    tables = ("fact", "task", "outbox", "reservation")
-    found = {
-        table: await world.pool.fetch(f"SELECT * FROM {table} WHERE study = $1", world.client.study)  # noqa: S608
-        for table in tables
-    }
-    found["custody"] = await world.pool.fetch("SELECT * FROM custody")
-    return {table: sorted((dict(row) for row in rows), key=repr) for table, rows in found.items()}
 
 
 async def test_a_forgotten_task_is_reminded_and_escalated_once(world: World, protocol: LoadedProtocol) -> None:
@@ -97,49 +62,6 @@ async def test_a_task_answered_in_time_is_not_reminded(world: World, protocol: L
 
     assert await notices(world, task["task_id"]) == {"opened": 1}
     assert await case.facts("task_reminded", "task_escalated") == []
-
-
-async def test_publishing_the_same_facts_again_changes_nothing(world: World, protocol: LoadedProtocol) -> None:
-    """The publishing transaction is retried after its commit, twice: worklist, outbox, bank and facts stay the same."""
-    case = await one(world, protocol)
-    case.leave("antigen-panel")
-    await case.play(lambda seen: any(t["urgency"] == "escalated" for t in seen.tasks), "escalated")
-    case.unanswered.clear()
-    await case.reach("treatment-check-infusion-2")
-    publication, before = await publication_of(case), await read_model(world)
-    ledger = PublishingActivities(Ledger(world.pool))
-
-    first = await ledger.publish_facts(publication)
-    second = await ledger.publish_facts(publication)
-
-    assert first == second
-    assert await read_model(world) == before
-
-
-async def test_facts_do_not_overtake_those_before_them(world: World, protocol: LoadedProtocol) -> None:
-    """A publication that is slow is overtaken by the next one: that one is sent back, and nothing of it is shown."""
-    case = await one(world, protocol)
-    await case.reach("antigen-panel-1")
-    whole, workflow_id = await publication_of(case), f"{case.workflow_id}-again"
-    cut = 3
-    early = whole.model_copy(update={"workflow_id": workflow_id, "facts": whole.facts[:cut]})
-    late = early.model_copy(update={"facts": whole.facts[cut:5], "first_sequence": cut + 1})
-    nothing = late.model_copy(update={"facts": (), "first_sequence": 6, "next_at": whole.at})
-    await world.pool.execute("DELETE FROM task WHERE workflow_id = $1", case.workflow_id)
-    ledger = PublishingActivities(Ledger(world.pool))
-
-    for overtaking in (late, nothing):
-        with pytest.raises(EarlierFactsMissingError, match=f"fact {overtaking.first_sequence - 1} of "):
-            await ledger.publish_facts(overtaking)
-    assert await facts_of(world.pool, workflow_id) == []
-    assert await look(world.pool, workflow_id) is None
-
-    for publication in (early, late, nothing):
-        await ledger.publish_facts(publication)
-    assert [fact["sequence"] for fact in await facts_of(world.pool, workflow_id)] == [1, 2, 3, 4, 5]
-    seen = await look(world.pool, workflow_id)
-    assert seen is not None
-    assert seen.next_at == whole.at
 
 
 async def test_a_task_is_answered_once(world: World, protocol: LoadedProtocol) -> None:

@@ -10,7 +10,7 @@ from schemas.dlt.outcome import Disposition, DltStatus
 from schemas.problem import ProblemType
 from schemas.schedule.task import TaskEnd
 from schemas.state.arm import SlotState
-from simulation.site import World
+from simulation.world import World
 from tests.workflows.stories import SINGLE, one, refused, somebody, units_by_state
 
 FEVER = 38.4
@@ -48,7 +48,7 @@ async def test_a_check_that_keeps_failing_leaves_the_participant_untreated(
     assert state.infusions == ()
     assert len(await case.facts("product_returned")) == 1
     assert await units_by_state(world, case.subject) == (0, 0)
-    (slot,) = (await world.client.arm_state(SINGLE)).slots
+    (slot,) = (await world.arm_state(SINGLE)).slots
     assert (slot.state, slot.first_infused_on) == (SlotState.NOT_EVALUABLE, None)
 
 
