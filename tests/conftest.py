@@ -19,6 +19,7 @@ from deploy.stack import Stack, down, up
 from protocols.loader import LoadedProtocol, default_protocol_path, load_protocol
 from simulation.world import News, World
 from tests.cli.trial_command import nowhere, participant, study, trial  # noqa: F401 - fixtures of several test modules
+from tests.history.replaying import assert_study_replays
 from tests.workflows.patient_client import PatientClient
 from worker import make_worker
 
@@ -73,14 +74,16 @@ def protocol() -> LoadedProtocol:
 
 @pytest.fixture
 async def world(client: Client, pool: Pool, dsn: str, trial_worker: None) -> AsyncIterator[World]:
-    """A world for one study of its own, with an empty bank: client, worklist, news and calendar."""
+    """A world for one study of its own, with an empty bank; after the story every workflow of it must replay."""
     await empty_bank(pool)
     news = News()
     connection = await listen(dsn, news.receive)
-    yield World(PatientClient(client, f"study-{uuid.uuid4().hex[:8]}"), pool, news)
+    world = World(PatientClient(client, f"study-{uuid.uuid4().hex[:8]}"), pool, news)
+    yield world
     await connection.close()
     # Its callbacks may still be on their way.
     await asyncio.sleep(0)
+    await assert_study_replays(world)
 
 
 async def empty_bank(pool: Pool) -> None:

@@ -18,9 +18,9 @@ from protocols.loader import LoadedProtocol
 from schemas.facts import AnyFact
 from schemas.messages import Publication
 from simulation.world import World
+from tests.history.replaying import replay_all
 from tests.workflows.safety_stories import mild, report
 from tests.workflows.stories import Case, caught_up, eventually, one
-from tests.workflows.test_zz_replay import replay_all
 
 FACTS: TypeAdapter[tuple[AnyFact, ...]] = TypeAdapter(tuple[AnyFact, ...])
 MANY = 25

@@ -1,5 +1,5 @@
 """
-A worker that stops for ever at the publication of a fact of one kind, before or after its commit: a test kills it there.
+A worker that stops for ever at the publication of a fact of one kind, before or after its commit; a test kills it.
 
 Arguments: `before` or `after`, the fact's kind, and a file that is made as a sign.
 """

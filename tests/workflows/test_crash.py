@@ -32,9 +32,9 @@ from schemas.dlt.outcome import Disposition
 from simulation.clock import fast_forward
 from simulation.world import News, World
 from tests.conftest import empty_bank
+from tests.history.replaying import replay_all
 from tests.workflows.patient_client import PatientClient
 from tests.workflows.stories import Case, begin, caught_up, eventually, one, somebody, units_by_state, without_stagger
-from tests.workflows.test_zz_replay import replay_all
 from worker import make_worker
 
 IDLE = ("sleep", "infinity")

@@ -15,7 +15,8 @@ from schemas.problem import ProblemType
 from schemas.schedule.task import TaskEnd
 from schemas.state.study import HoldRecord
 from simulation.committee import APPROVAL
-from simulation.site import PEOPLE, World
+from simulation.site import PEOPLE
+from simulation.world import World
 from tests.workflows.stories import (
     DUAL,
     SINGLE,

@@ -17,6 +17,7 @@ from schemas import names
 from schemas.base import Role
 from schemas.commands.commands import Accepted, AnswerTask, Decide, DecisionAction, EndReason
 from simulation.world import World
+from tests.history.replaying import replay_all
 from tests.workflows.stories import (
     DUAL,
     SINGLE,
@@ -32,7 +33,6 @@ from tests.workflows.stories import (
     somebody,
     with_cohorts_of_one,
 )
-from tests.workflows.test_zz_replay import replay_all
 
 
 @asynccontextmanager

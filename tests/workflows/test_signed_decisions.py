@@ -11,8 +11,9 @@ from schemas.commands.commands import Accepted, ChangeDelegation, Decide, Decisi
 from schemas.problem import ProblemType
 from schemas.state.arm import SlotState
 from simulation.committee import APPROVAL
-from simulation.site import PEOPLE, World
+from simulation.site import PEOPLE
 from simulation.trial import delegate
+from simulation.world import World
 from tests.workflows.stories import (
     SINGLE,
     Case,

@@ -1,5 +1,5 @@
 """
-Records the histories that `test_zz_replay` replays, by hand: `python -m tests.workflows.record_histories NAME`.
+Records the histories that `test_replay` replays, by hand: `python -m tests.history.record_histories [RELEASE]`.
 
 It runs a small Phase 1 on a stack of its own and keeps one history of each kind in `tests/histories/`. Run it when a
 change of the workflows' commands is wanted: the old files then show which workflows can no longer go on.
@@ -22,8 +22,8 @@ from client.trial_client import TrialClient
 from deploy.migrate import migrate
 from deploy.settings import connect, load_settings
 from deploy.stack import down, up
+from history.documents import to_document
 from history.reading import fetch_runs
-from history.replay import to_document
 from protocols.loader import LoadedProtocol, default_protocol_path, load_protocol
 from schemas import names
 from simulation.people import VirtualParticipant
@@ -34,7 +34,7 @@ from worker import make_worker
 
 FOLDER = Path(__file__).parents[1] / "histories"
 STUDY = "recorded-01"
-VERSION = "v1"
+VERSION = "0.1.0"
 # In the order in which they come to the door.
 STORIES: dict[str, dict[str, object]] = {
     "single-completed": {},
@@ -72,7 +72,7 @@ async def record(data: Path, version: str) -> None:
     pool = await open_pool(settings.database_url)
     await migrate(pool)
     news = News()
-    connection = await listen(settings.database_url, news.stir)
+    connection = await listen(settings.database_url, news.receive)
     try:
         async with make_worker(client, pool):
             await run_trial(World(TrialClient(client, STUDY), pool, news), pool)
