@@ -1,4 +1,4 @@
-"""What workflows and activities say to each other: one object in, one object out, so that each can gain a field."""
+"""Messages between workflows and activities: one object in, one object out, so that each can gain a field."""
 
 from datetime import date
 from typing import Literal
@@ -154,7 +154,7 @@ class Outcome(Frozen):
 
 
 class SafetyReport(Frozen):
-    """What is known of a participant's safety, told to the arm and, when a stopping rule may count it, to the study."""
+    """What is known of a participant's safety, for the arm and, when a stopping rule may count it, for the study."""
 
     subject: str
     arm: str
@@ -165,7 +165,7 @@ class SafetyReport(Frozen):
 
 
 class ResponseReport(Frozen):
-    """A participant's response in Phase 2, told to the arm once it is final or changes."""
+    """A participant's response in Phase 2, sent to the arm once it is final or changes."""
 
     subject: str
     target: Target
@@ -174,7 +174,7 @@ class ResponseReport(Frozen):
     why: str
 
 
-class StoppingNews(Frozen):
+class StoppingReport(Frozen):
     """A stopping rule of the arm's scope fired in an arm; the study keeps its holds in one place."""
 
     arm: str
@@ -212,7 +212,7 @@ class SubjectDone(Frozen):
     reason: str
 
 
-class ArmNews(Frozen):
+class ArmDecisionReport(Frozen):
     """The SRC decided on an arm."""
 
     arm: str
@@ -225,8 +225,8 @@ class ArmNews(Frozen):
     phase: Literal[1, 2] = Field(default=1, description="The arm's phase after the decision.")
 
 
-class ExpansionNews(Frozen):
-    """What the two-stage rule has come to for a target of an arm; `closed` with the arm's last open target."""
+class ExpansionReport(Frozen):
+    """The two-stage rule's verdict on a target of an arm; `closed` with the arm's last open target."""
 
     arm: str
     verdict: ExpansionVerdict

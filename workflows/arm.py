@@ -267,7 +267,7 @@ class ArmWorkflow:
             self._journal.record(f.TaskClosed(task_id=task.id, end=TaskEnd.ANSWERED, **person(envelope, "decided")))
         self._close_if_final(command.action, level)
         rp2d = level if command.action is DecisionAction.DECLARE_RP2D else None
-        news = m.ArmNews(
+        news = m.ArmDecisionReport(
             arm=state.arm,
             cohort=state.cohort,
             action=command.action,

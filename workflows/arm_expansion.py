@@ -99,7 +99,7 @@ class ArmExpansion:
             why = "every target of the expansion is decided"
             self._journal.record(f.ArmClosed(rp2d_level=self._state.rp2d_level, **system(why)))
         if verdict.action in _TOLD:
-            news = m.ExpansionNews(
+            news = m.ExpansionReport(
                 arm=self._state.arm,
                 verdict=verdict,
                 decided=decided,

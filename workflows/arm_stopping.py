@@ -40,7 +40,7 @@ class ArmStopping:
             change = m.HoldChange(scope=arm, held=True, who="system", why=finding.why, rule=finding.rule_id)
             for subject in self._subjects():
                 self._news.add(names.participant_id(self._journal.state.study, subject), "change_hold", change)
-        news = m.StoppingNews(arm=arm, finding=finding)
+        news = m.StoppingReport(arm=arm, finding=finding)
         self._news.add(names.study_id(self._journal.state.study), "report_stopping", news)
 
     def keeps_hold(self, change: m.HoldChange) -> bool:

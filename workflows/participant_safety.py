@@ -13,11 +13,11 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from decisions.dlt.criteria import find_candidate
     from decisions.dlt.outcome import first_infusion_on
-    from decisions.dlt.status import next_look_on, ripe_events, standing_of
+    from decisions.dlt.status import next_review_on, due_events, dlt_status_of
     from decisions.safety import adverse_events as events
     from decisions.safety import amendments
     from decisions.safety.event_ids import report_key
-    from decisions.safety.report_changes import Moments, report_changes, reports_after_receipt
+    from decisions.safety.report_changes import VersionTimes, report_changes, reports_after_receipt
     from decisions.safety.summary import concerns_arm, concerns_study, summary_of
     from schemas import facts as f
     from schemas import messages as m
@@ -93,7 +93,7 @@ class Safety:
         self._schedule.rules()
         before, after = events.event_of(self._state, command.event_id), command.event
         graded = self._state.computed_grades.get(command.event_id)
-        standing = standing_of(self._state, command.event_id)
+        standing = dlt_status_of(self._state, command.event_id)
         computed = events.computed_grade(after)
         changes = amendments.changes(before, after)
         fact = f.AdverseEventAmended(
@@ -135,7 +135,7 @@ class Safety:
 
     async def look(self) -> None:
         """Make the findings again whose day has come."""
-        ripe = ripe_events(self._state, now().date())
+        ripe = due_events(self._state, now().date())
         for event_id in ripe:
             self._find(event_id)
         if ripe:
@@ -143,7 +143,7 @@ class Safety:
 
     def next_at(self) -> datetime | None:
         """Return when `look` finds something to do by itself."""
-        day = next_look_on(self._state)
+        day = next_review_on(self._state)
         return None if day is None else start_of(day)
 
     def tell(self) -> None:
@@ -190,11 +190,11 @@ class Safety:
         rules = self._schedule.rules().dlt
         if rules.definition is None:
             return
-        before, event = stood or standing_of(self._state, event_id), events.event_of(self._state, event_id)
+        before, event = stood or dlt_status_of(self._state, event_id), events.event_of(self._state, event_id)
         finding = find_candidate(rules.definition, rules, first_infusion_on(self._state), event, now().date())
         if finding != self._state.dlt_findings.get(event_id):
             self._journal.record(f.DltFindingMade(event_id=event_id, finding=finding, **system(finding.why)))
-        standing = standing_of(self._state, event_id)
+        standing = dlt_status_of(self._state, event_id)
         if standing is EventDlt.CANDIDATE:
             self._ask_for_adjudication(event_id, finding.criterion, finding.why)
         else:
@@ -222,7 +222,7 @@ class Safety:
         clocks = self._schedule.rules().reporting_clocks
         if clocks is None:
             return
-        moments = Moments(aware_at=self._aware_at(before, after), told_at=now())
+        moments = VersionTimes(aware_at=self._aware_at(before, after), received_at=now())
         changes = report_changes(clocks, before, after, self._rows(event_id), moments)
         for kind in changes.stopped:
             why = "by its latest version the event asks for no such report"

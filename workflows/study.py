@@ -326,7 +326,7 @@ class StudyWorkflow:
         self._journal.record(f.SubjectEnded(subject=done.subject, disposition=done.disposition, **system(done.reason)))
 
     @workflow.signal
-    def report_arm_news(self, news: m.ArmNews) -> None:
+    def report_arm_news(self, news: m.ArmDecisionReport) -> None:
         """The committee decided on an arm."""
         self._journal.record(
             f.ArmDecided(
@@ -346,12 +346,12 @@ class StudyWorkflow:
         self._stopping.told(report)
 
     @workflow.signal
-    def report_stopping(self, news: m.StoppingNews) -> None:
+    def report_stopping(self, news: m.StoppingReport) -> None:
         """A stopping rule of an arm fired, and the arm holds already."""
         self._stopping.fired_in_arm(news)
 
     @workflow.signal
-    def report_expansion_news(self, news: m.ExpansionNews) -> None:
+    def report_expansion_news(self, news: m.ExpansionReport) -> None:
         """The two-stage rule came to something for a target of an arm."""
         why = system(f"{target_key(news.verdict.target)}: {news.verdict.why}")
         self._journal.record(f.ExpansionJudged(verdict=news.verdict, decided=news.decided, arm=news.arm, **why))

@@ -26,7 +26,7 @@ class StudyStopping:
             self._record(finding, self._scope)
             self._tell_all(finding)
 
-    def fired_in_arm(self, news: m.StoppingNews) -> None:
+    def fired_in_arm(self, news: m.StoppingReport) -> None:
         """Take note of a hold that an arm has placed and told its participants already."""
         self._record(news.finding, news.arm)
 

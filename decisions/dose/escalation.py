@@ -1,8 +1,8 @@
 """
-3+3 dose escalation within one arm, as pure functions of the arm's state (domain rules, section 4).
+3+3 dose escalation within one arm, as pure functions of the arm's state (docs/domain.md, section 4).
 
-Three questions: which slots are free, what the rule recommends, and whether a decision of the safety review committee
-(SRC) may stand. Counts are participants; dose levels count from 1 upward. A higher dose is taken to be no less toxic,
+Which slots are free, what the rule recommends to the safety review committee (SRC), and where a decision leads. Counts
+are participants; dose levels count from 1 upward. A higher dose is taken to be no less toxic,
 so every level at or above one known to be toxic counts as toxic.
 """
 
@@ -25,7 +25,7 @@ def tally(state: ArmState, level: int) -> LevelTally:
     Count the participants of one dose level over all its cohorts.
 
     Evaluable are those with a DLT or a completed window without one; the others are replaced but stay in the treated
-    count if they were dosed (domain rules, sections 3 and 4).
+    count if they were dosed (docs/domain.md, sections 3 and 4).
     """
     slots = [slot for slot in state.slots if slot.level == level]
     return LevelTally(
@@ -38,18 +38,18 @@ def tally(state: ArmState, level: int) -> LevelTally:
 
 
 def tallies(state: ArmState, arm: Arm) -> tuple[LevelTally, ...]:
-    """Count the participants of every dose level of the arm, the lowest first (domain rules, section 4)."""
+    """Count the participants of every dose level of the arm, the lowest first (docs/domain.md, section 4)."""
     return tuple(tally(state, dose.level) for dose in arm.dose_levels)
 
 
 def lowest_toxic_level(rules: Escalation, state: ArmState) -> int | None:
-    """Return the lowest level with `toxic_at_dlts` DLTs or more, whoever is still pending (domain rules, section 4)."""
+    """Return the lowest level with `toxic_at_dlts` DLTs or more, whoever is pending (docs/domain.md, section 4)."""
     levels = {slot.level for slot in state.slots}
     return min((level for level in levels if tally(state, level).dlts >= rules.toxic_at_dlts), default=None)
 
 
 def is_toxic(rules: Escalation, state: ArmState, level: int) -> bool:
-    """Tell whether the level, or one below it, is toxic: nobody is dosed there again (domain rules, section 4)."""
+    """Return whether the level, or one below it, is toxic: nobody is dosed there again (docs/domain.md, section 4)."""
     lowest = lowest_toxic_level(rules, state)
     return lowest is not None and level >= lowest
 
@@ -59,7 +59,7 @@ def level_capacity(rules: Escalation, state: ArmState, level: int) -> int:
     Return how many evaluable participants the level is to have before the SRC decides.
 
     `cohort_size` (1-6) at first, `expanded_size` (2-12) once the SRC expanded, stayed at, or de-escalated to the level
-    (domain rules, section 4).
+    (docs/domain.md, section 4).
     """
     return rules.expanded_size if level in state.expanded_levels else rules.cohort_size
 
@@ -69,7 +69,7 @@ def level_capacity(rules: Escalation, state: ArmState, level: int) -> int:
 
 def free_slots(rules: Escalation, state: ArmState) -> int:
     """
-    Return how many participants may get a slot at the current level now, 0 or more (domain rules, section 4).
+    Return how many participants may get a slot at the current level now, 0 or more (docs/domain.md, section 4).
 
     None while the arm is held, closed or waits for the SRC, be it for a decision or for the review of an earlier one,
     and none at a toxic level, even before everybody's window has closed. Otherwise what the capacity leaves beside the
@@ -85,7 +85,7 @@ def free_slots(rules: Escalation, state: ArmState) -> int:
 
 
 def next_subject(rules: Escalation, state: ArmState) -> str | None:
-    """Return the subject to get a slot now: who asked first, if one is free (domain rules, section 4)."""
+    """Return the subject to get a slot now: who asked first, if one is free (docs/domain.md, section 4)."""
     return state.queue[0] if state.queue and free_slots(rules, state) > 0 else None
 
 
@@ -104,10 +104,10 @@ def _is_treated(slot: SlotRecord) -> bool:
 
 def decision_due(rules: Escalation, state: ArmState) -> bool:
     """
-    Tell whether the SRC is to be asked now (domain rules, section 4).
+    Return whether the SRC is to be asked now (docs/domain.md, section 4).
 
     Only once nobody at the current level is pending, for a toxic level too: the committee sees every window closed. And
-    not before an earlier decision that later news has put in question was reviewed.
+    not before an earlier decision that was reopened has been reviewed.
     """
     counts = tally(state, state.level)
     if state.status is not ArmStatus.OPEN or state.review_due or counts.pending > 0:
@@ -118,7 +118,7 @@ def decision_due(rules: Escalation, state: ArmState) -> bool:
 
 def recommend(rules: Escalation, arm: Arm, state: ArmState) -> Recommendation:
     """
-    Say what the 3+3 rule does next, on the counts as they are now (domain rules, section 4).
+    Return what the 3+3 rule recommends on the present counts (docs/domain.md, section 4).
 
     The level is the one to go on at or the RP2D; none when the arm stops because its lowest level is toxic.
     """
@@ -170,7 +170,7 @@ def _recommendation(arm: Arm, state: ArmState, action: DecisionAction, level: in
 
 def supports_rp2d(rules: Escalation, counts: LevelTally) -> bool:
     """
-    Tell whether a level's counts are enough to declare it the RP2D (domain rules, section 4).
+    Return whether a level's counts are enough to declare it the RP2D (docs/domain.md, section 4).
 
     Fewer than `toxic_at_dlts` DLTs in `expanded_size` evaluable, or a first cohort without a DLT if the protocol does
     not require the expanded one.
@@ -179,7 +179,7 @@ def supports_rp2d(rules: Escalation, counts: LevelTally) -> bool:
         return False
     if counts.evaluable >= rules.expanded_size:
         return True
-    # Without the requirement a clean first cohort is enough; one with a DLT never is (domain rules, section 4).
+    # Without the requirement a clean first cohort is enough; one with a DLT never is (docs/domain.md, section 4).
     clean_cohort = counts.dlts == 0 and counts.evaluable >= rules.cohort_size
     return clean_cohort and not rules.require_expanded_cohort_for_rp2d
 
@@ -198,20 +198,20 @@ def level_below(rules: Escalation, arm: Arm, state: ArmState) -> int | None:
 
 
 def closes_arm(action: DecisionAction) -> bool:
-    """Tell whether the arm's escalation ends with this decision: it stops, or its RP2D is declared."""
+    """Return whether the arm's escalation ends with this decision: it stops, or its RP2D is declared."""
     return action in (DecisionAction.STOP, DecisionAction.DECLARE_RP2D)
 
 
 def exposure(action: DecisionAction, level: int | None) -> tuple[int, bool]:
     """
-    Order decisions by caution: the smaller, the more cautious.
+    Return a key that orders decisions by caution: the smaller, the more cautious.
 
     What counts is the dose level that later participants get; stopping is below every level. At one level, to declare
     it the RP2D is less cautious than to treat more participants there first, since nothing is decided after it:
 
         STOP < de-escalate to L, stay at L, expand at L, escalate to L (all alike) < declare L < anything at L + 1
 
-    A design choice on top of the domain rules, section 4, which know only 'escalate', 'expand' and 'de-escalate'.
+    A design choice on top of the docs/domain.md, section 4, which know only 'escalate', 'expand' and 'de-escalate'.
     """
     return (0 if level is None else level, action is DecisionAction.DECLARE_RP2D)
 

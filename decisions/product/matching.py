@@ -1,4 +1,4 @@
-"""Which units of the bank a participant gets (domain rules, section 7: hard gates, then first expiry first)."""
+"""Which units of the bank a participant gets (docs/domain.md, section 7: hard gates, then first expiry first)."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ FITS = "fit"
 
 def match_units(request: UnitRequest, units: Sequence[Unit]) -> UnitMatch:
     """
-    Choose units for all planned infusions, the first to expire first, or none and say which gates failed.
+    Choose units for all planned infusions, the first to expire first, or none with the gates that failed.
 
     A unit fits when it binds exactly the target, is released, holds at least the dose (million viable CAR-positive
     cells), and does not expire before the last planned infusion; expiry on that very day is still in time.

@@ -40,7 +40,7 @@ def newest_version(state: ParticipantState, wanted: str) -> EventVersion:
 
 def computed_grade(event: AdverseEvent) -> ComputedGrade | None:
     """
-    Grade an event from the observation that it carries (domain rules, section 1); none without one.
+    Grade an event from the observation that it carries (docs/domain.md, section 1); none without one.
 
     CRS and ICANS by ASTCT 2019, acute GVHD by MAGIC, infusion reactions by CTCAE 5.0.
     """
@@ -57,9 +57,9 @@ def computed_grade(event: AdverseEvent) -> ComputedGrade | None:
 
 def grade_question(event: AdverseEvent, computed: ComputedGrade | None) -> str | None:
     """
-    Say what a person should explain about an event's grade, or none.
+    Return the question about an event's grade that a person should answer, or none.
 
-    That is a reported grade other than the computed one, and whatever the grading itself leaves to a person's eye.
+    It is asked if the reported grade is not the computed one, or if the grading leaves a review to a person.
     """
     if computed is None:
         return None

@@ -23,7 +23,7 @@ from schemas.screening.panel import AntigenProfile, ProfileOutcome
 
 
 class Case(Frozen):
-    """Everything that the criteria look at."""
+    """Everything that the criteria are judged on."""
 
     rules: Eligibility
     age_years: int
@@ -105,7 +105,7 @@ def _performance_status(case: Case) -> CriterionVerdict:
 
 
 def _organ_function(case: Case) -> CriterionVerdict:
-    """Trial record, Eligibility, inclusion 6; cut-offs: domain rules, section 2."""
+    """Trial record, Eligibility, inclusion 6; cut-offs: docs/domain.md, section 2."""
     form = case.form
     findings = judge_laboratory(case.rules.laboratory, form.laboratory, form.liver_metastases, form.gilbert_syndrome)
     failing = [finding for finding in findings if finding.verdict is Verdict.NOT_MET]
@@ -251,7 +251,7 @@ CRITERIA: tuple[Callable[[Case], CriterionVerdict], ...] = (
 
 
 def _is_pregnant(form: EligibilityForm) -> bool | None:
-    """Return none where only a test could say: not tested, or 'not applicable' without that being so."""
+    """Return none without a usable pregnancy test: not tested, or 'not applicable' where it is not so."""
     if form.pregnancy_test in ("positive", "negative"):
         return form.pregnancy_test == "positive"
     test_is_not_needed = form.pregnancy_test == "not_applicable" and form.childbearing_potential is False

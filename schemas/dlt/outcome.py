@@ -16,7 +16,7 @@ class Disposition(StrEnum):
 
 
 class DltStatus(StrEnum):
-    """A participant's part in the dose decision (domain rules, section 3)."""
+    """A participant's part in the dose decision (docs/domain.md, section 3)."""
 
     DLT = "dlt"
     NO_DLT = "no_dlt"

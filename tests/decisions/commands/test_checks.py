@@ -548,7 +548,7 @@ def wrong_cyclophosphamide(value: str) -> Problem:
     ],
 )
 def test_lymphodepletion_is_within_a_fifth_of_its_doses(flu: float, cy: float, problem: Problem | None) -> None:
-    """20% below and above are allowed, for the reduction at a low creatinine clearance (domain rules, section 2)."""
+    """20% below and above are allowed, for the reduction at a low creatinine clearance (docs/domain.md, section 2)."""
     assert refused(lymphodepletion(flu=flu, cy=cy)) == problem
 
 
@@ -570,7 +570,7 @@ def wrong_cells(value: str) -> Problem:
     ],
 )
 def test_an_infusion_is_within_a_fifth_of_the_dose_level(cells: float, problem: Problem | None) -> None:
-    """The slot's dose decides, 20% either way (domain rules, section 7)."""
+    """The slot's dose decides, 20% either way (docs/domain.md, section 7)."""
     assert refused(infusion(million_cells=cells)) == problem
 
 

@@ -1,4 +1,4 @@
-"""Candidates for a dose-limiting toxicity: domain rules, section 3."""
+"""Candidates for a dose-limiting toxicity: docs/domain.md, section 3."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -132,7 +132,7 @@ COMPOSITE = {
         },
     ],
 }
-"""The typical composite of the domain rules, section 3, as a protocol file writes it."""
+"""The typical composite of the docs/domain.md, section 3, as a protocol file writes it."""
 DEFINITION = DltDefinition.model_validate(COMPOSITE)
 
 

@@ -1,4 +1,4 @@
-"""The participant's part in the dose decision: domain rules, section 3."""
+"""The participant's part in the dose decision: docs/domain.md, section 3."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 

@@ -1,4 +1,4 @@
-"""The safety review committee's packet: domain rules, sections 3 and 4."""
+"""The safety review committee's packet: docs/domain.md, sections 3 and 4."""
 
 import hashlib
 from datetime import UTC, date, datetime, timedelta
@@ -235,7 +235,7 @@ def test_those_awaited_are_named_in_order() -> None:
 
 @pytest.mark.parametrize("state", [GIVEN, NOT_EVALUABLE])
 def test_who_was_not_dosed_is_left_out(state: SlotState) -> None:
-    """Neither listed nor awaited: outside the DLT set (domain rules, section 3)."""
+    """Neither listed nor awaited: outside the DLT set (docs/domain.md, section 3)."""
     packet = packet_of(arm_at(1, *slots(1, state)), summary(1, day=None))
 
     assert (packet.participants, packet.awaited) == ((), ())

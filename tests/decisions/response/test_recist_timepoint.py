@@ -187,7 +187,7 @@ def test_a_sum_with_a_gap_is_no_nadir() -> None:
     ],
 )
 def test_after_nothing_was_left_any_target_is_progression(now: dict[str, Size], response: Response) -> None:
-    """With a nadir of 0 mm reappearance is PD, though a lymph node of normal size is none (domain rules, section 5)."""
+    """With a nadir of 0 mm reappearance is PD, but a lymph node of normal size is none (docs/domain.md, section 5)."""
     judged = judge(baseline({"T01": 30, "L01": 20}), assessment(56, {"T01": 0, "L01": 0}), assessment(70, now))
 
     assert judged[-1].overall is response

@@ -1,4 +1,4 @@
-"""Amendments of an adverse event: domain rules, sections 3 and 8."""
+"""Amendments of an adverse event: docs/domain.md, sections 3 and 8."""
 
 import json
 from datetime import UTC, date, datetime, timedelta, timezone

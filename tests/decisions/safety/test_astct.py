@@ -1,4 +1,4 @@
-"""CRS and ICANS grades from observations: ASTCT (Lee 2019), domain rules, section 1."""
+"""CRS and ICANS grades from observations: ASTCT (Lee 2019), docs/domain.md, section 1."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The overall grade of acute GVHD: MAGIC (Harris 2016), domain rules, section 1."""
+"""The overall grade of acute GVHD: MAGIC (Harris 2016), docs/domain.md, section 1."""
 
 from itertools import product
 

@@ -1,4 +1,4 @@
-"""Cytokine support is given, held or stopped by toxicity: domain rules, section 6."""
+"""Cytokine support is given, held or stopped by toxicity: docs/domain.md, section 6."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta

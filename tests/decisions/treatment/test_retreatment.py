@@ -1,4 +1,4 @@
-"""Further cycles of CAR-NK infusions: offered, not yet, or never; at the first dose (domain rules, section 4)."""
+"""Further cycles of CAR-NK infusions: offered, not yet, or never; at the first dose (docs/domain.md, section 4)."""
 
 from datetime import date, timedelta
 
