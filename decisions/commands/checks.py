@@ -84,7 +84,7 @@ def malformed_adverse_event(state: ParticipantState, command: ReportAdverseEvent
 
 
 def malformed_amendment(state: ParticipantState, command: AmendAdverseEvent, now: datetime) -> Problem | None:
-    """Return the refusal of an amendment with dates as in no report, or without a reason (21 CFR 11.10(e))."""
+    """Return the refusal of an amendment with wrong dates, as of a report, or without a reason (21 CFR 11.10(e))."""
     return _malformed_event(state, command.envelope, command.event, now) or missing_reason(command.envelope)
 
 

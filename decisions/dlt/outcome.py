@@ -37,11 +37,11 @@ def judge_dlt(
     with at least `minimum_dose_fraction` (0-1) of the planned cells, which are the slot's million cells times
     `planned_infusions` (1 or more). Everybody else is not evaluable and is replaced (docs/domain.md, section 3).
 
-    Without a definition in the protocol the reporter's word makes the DLT. With one, an event in the window is a DLT
+    Without a definition in the protocol the reporter judges what is a DLT. With one, an event in the window is a DLT
     once it was adjudicated as dose-limiting, and while any event is pending or an unjudged candidate the outcome stays
     open, also after the window and after the end of participation: an unresolved event blocks the dose decision.
 
-    A DLT that was judged is never taken back: when a later version of the event is adjudicated otherwise, the outcome
+    A DLT that was judged is never revoked: when a later version of the event is adjudicated otherwise, the outcome
     that was recorded is kept, and the committee sees both (docs/domain.md, section 3: the old one is kept).
     """
     first = first_infusion_on(state)

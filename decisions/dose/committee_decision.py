@@ -120,7 +120,7 @@ def _check_declaration(
 
 def check_room(rules: Escalation, state: ArmState, action: DecisionAction, decided: int | None) -> Problem | None:
     """Return the refusal of more participants at a level that has its full count."""
-    # To treat more at a level that has its full count would ask the same question again at once, for ever.
+    # To treat more at a level that has its full count would ask the committee again at once, without end.
     if decided is None or action in (DecisionAction.ESCALATE, DecisionAction.DECLARE_RP2D):
         return None
     counts = tally(state, decided)

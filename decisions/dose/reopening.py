@@ -21,7 +21,7 @@ from schemas.safety.summary import OPEN_DLT, Finding, ReportedEvent
 from schemas.state.arm import ArmState, ArmStatus, DecisionRecord, Recommendation, SlotRecord, SlotState
 
 REVIEW_ACTIONS = (DecisionAction.STAY, DecisionAction.DE_ESCALATE, DecisionAction.STOP)
-"""What a review may come to, beside what the rule recommends."""
+"""The actions that a review may take, beside the recommended one."""
 
 
 def reopened(rules: Escalation, arm: Arm, before: ArmState, after: ArmState, today: date) -> tuple[Finding, ...]:
@@ -67,7 +67,7 @@ def recommend_review(rules: Escalation, arm: Arm, state: ArmState) -> Recommenda
         return here.model_copy(update={"action": DecisionAction.STAY, "level": state.level, "why": why})
     kept, decision = min(lower, key=lambda each: exposure(each[0].action, each[0].level))
     why = f"by today's counts cohort {decision.cohort} leads to '{decision_name(kept.action, kept.level)}': {kept.why}"
-    # An RP2D that lacks its data is taken back at its own level: more are treated there first.
+    # An RP2D that lacks its data is revoked at its own level: more are treated there first.
     action = DecisionAction.EXPAND if kept.level == state.level else DecisionAction.DE_ESCALATE
     return here.model_copy(update={"action": action, "level": kept.level, "why": why})
 

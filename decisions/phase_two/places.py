@@ -1,7 +1,7 @@
 """
 An arm's Phase 2: who has a place in which target's expansion, who gets the next one, and when a target is decided.
 
-The 3+3 counts stay as they are: nothing of a Phase 2 participant touches an arm's slots.
+The 3+3 counts are not affected: no fact of a Phase 2 participant changes an arm's slots.
 """
 
 from collections.abc import Callable

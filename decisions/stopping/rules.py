@@ -1,5 +1,5 @@
 """
-Which stopping rules fire on the safety records as they are, and why (docs/domain.md, section 3).
+Which stopping rules fire on the present safety records, and why (docs/domain.md, section 3).
 
 A finding is a fact of the day: it is for the caller to hold the arm or the study, and not to fire again on the counts
 that the committee has already seen.

@@ -197,7 +197,7 @@ class DeviationRecorded(Fact):
 
 
 class CytokineJudged(Fact):
-    """Whether cytokines may be given was judged anew."""
+    """The cytokine rules gave a new verdict."""
 
     kind: Literal["cytokine_judged"] = "cytokine_judged"
     verdict: SupportVerdict

@@ -101,7 +101,7 @@ class StoppingRuleFired(Fact):
 
 
 class DelegationChanged(Fact):
-    """A role was delegated to a person, or taken back."""
+    """A role was delegated to a person, or the delegation ended."""
 
     kind: Literal["delegation_changed"] = "delegation_changed"
     person: str
