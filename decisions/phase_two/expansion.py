@@ -2,8 +2,8 @@
 The expansion for one target, as pure functions of its state: Simon's two stages, a participant at a time.
 
 How a participant's outcome changes the state, which places are free, and what the design says of the present counts
-(Simon 1989). Counts are participants. Who is not evaluable is replaced, so the order in which places
-were given decides who belongs to stage 1 and to the whole: the first n1, and the first n, that are evaluable or pending.
+(Simon 1989). Counts are participants. Who is not evaluable is replaced, so the order in which places were given decides
+who belongs to stage 1 and to the whole: the first n1, and the first n, that are evaluable or pending.
 """
 
 from collections.abc import Callable

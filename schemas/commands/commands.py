@@ -78,7 +78,7 @@ class AmendAdverseEvent(Frozen):
 
 
 class ChangeDelegation(Frozen):
-    """Delegate a role to a person, or end the delegation; only who is delegated may sign (ICH E6(R3) 4.2, 21 CFR 11.10)."""
+    """Delegate a role to a person, or revoke it; only who is delegated may sign (ICH E6(R3) 4.2, 21 CFR 11.10)."""
 
     envelope: Envelope
     person: PersonId
