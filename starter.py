@@ -509,7 +509,6 @@ def _prompted(form: AnswerForm, task: dict[str, Any]) -> dict[str, Any]:
 async def _find_task(call: Call, task_id: str) -> dict[str, Any]:
     """Find a task in the worklist, or, if the worklist is a moment behind, ask the workflow that opened it."""
     from activities.read_model import find_task
-
     from schemas.problem import Problem, ProblemType
 
     async with database(call) as pool:

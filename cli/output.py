@@ -266,10 +266,10 @@ def _events(state: "ParticipantState") -> Iterable[str]:
 
 
 def _open_candidates(state: "ParticipantState") -> Iterable[str]:
-    from decisions.dlt.status import open_events, standing_of  # noqa: PLC0415 - see above
+    from decisions.dlt.status import dlt_status_of, open_events  # noqa: PLC0415 - see above
 
     return (
-        f"{event_id} {standing_of(state, event_id)}: {state.dlt_findings[event_id].why}"
+        f"{event_id} {dlt_status_of(state, event_id)}: {state.dlt_findings[event_id].why}"
         for event_id in open_events(state)
     )
 

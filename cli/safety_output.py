@@ -34,7 +34,7 @@ LONGEST_FIELD = 400
 
 def event_row(state: "ParticipantState", event_id: str) -> dict[str, Any]:
     """Return what is known of an adverse event: its latest version, what the rules make of it, what is owed."""
-    from decisions.dlt.status import standing_of
+    from decisions.dlt.status import dlt_status_of
     from decisions.safety.adverse_events import event_of, version_of
     from decisions.safety.reporting_clocks import seriousness_of
     from schemas.safety.adverse_events import RELATED
@@ -55,7 +55,7 @@ def event_row(state: "ParticipantState", event_id: str) -> dict[str, Any]:
         "related": event.related,
         "related_parts": related,
         "reported_as_dlt": event.dlt,
-        "dlt": standing_of(state, event_id),
+        "dlt": dlt_status_of(state, event_id),
         "dlt_finding": finding,
         "adjudication": state.adjudications.get(event_id),
         "reports": [_report(key, row) for key, row in _reports_of(state, event_id)],

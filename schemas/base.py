@@ -28,7 +28,7 @@ PersonId = Annotated[
     str,
     Field(
         pattern=r"^[a-z][a-z0-9._-]{1,63}$",
-        description="A user id such as 'coord-01', never a name or an e-mail address: it is kept in clear for ever.",
+        description="A user id such as 'coord-01', never a name or an e-mail address: it is kept unencrypted.",
     ),
 ]
 ArmId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")]

@@ -1,4 +1,4 @@
-"""What workflows and activities say to each other: one object in, one object out, so that each can gain a field."""
+"""Messages between workflows and activities: one object in, one object out, so that each can gain a field."""
 
 from datetime import date
 from typing import Literal
@@ -131,7 +131,7 @@ class Outcome(Frozen):
 
 
 class SafetyReport(Frozen):
-    """What is known of a participant's safety, told to the arm and, when a stopping rule may count it, to the study."""
+    """What is known of a participant's safety, for the arm and, when a stopping rule may count it, for the study."""
 
     subject: str
     arm: str
@@ -142,7 +142,7 @@ class SafetyReport(Frozen):
 
 
 class ResponseReport(Frozen):
-    """A participant's response in Phase 2, told to the arm once it is final or changes."""
+    """A participant's response in Phase 2, sent to the arm once it is final or changes."""
 
     subject: str
     target: Target
@@ -203,7 +203,7 @@ class ArmReport(Frozen):
 
 
 class ExpansionReport(Frozen):
-    """What the two-stage rule has come to for a target of an arm; `closed` with the arm's last open target."""
+    """The two-stage rule's verdict on a target of an arm; `closed` with the arm's last open target."""
 
     arm: str
     verdict: ExpansionVerdict

@@ -1,4 +1,4 @@
-"""What is said to somebody whose command is not carried out."""
+"""The refusal of a command, as its sender gets it; the constructors are in `decisions/`, by topic."""
 
 from enum import StrEnum
 
@@ -37,7 +37,7 @@ class ProblemType(StrEnum):
 
 
 class Problem(Frozen):
-    """A refusal that helps: the field, the value, the rule, and what would be right."""
+    """A refusal: the field, its value, the rule that it breaks, and what would be accepted."""
 
     type: ProblemType
     field: str
@@ -46,5 +46,5 @@ class Problem(Frozen):
     expected: str
 
     def message(self) -> str:
-        """Say it in one sentence."""
+        """Return the refusal as one sentence."""
         return f"{self.field} = {self.value}: {self.rule}; expected {self.expected}"

@@ -1,4 +1,4 @@
-"""The protocol as data. Days count from day 0, the first infusion, unless a field says otherwise."""
+"""The protocol as data. Days count from day 0, the first infusion, unless a field has another origin."""
 
 from enum import StrEnum
 from itertools import pairwise
@@ -203,7 +203,9 @@ class DltRules(Frozen):
 
     window_days: Days
     minimum_dose_fraction: float = Field(gt=0, le=1)
-    definition: DltDefinition | None = Field(default=None, description="Without one, the reporter's word is the DLT.")
+    definition: DltDefinition | None = Field(
+        default=None, description="Without one, the reporter judges what is a DLT."
+    )
 
 
 class Escalation(Frozen):
@@ -238,7 +240,9 @@ class Visit(Frozen):
     day: int = Field(ge=1)
     window_before_days: int = Field(ge=0, le=60)
     window_after_days: Days
-    late_days: int = Field(default=0, ge=0, le=90, description="Days after the window on which it still may be told.")
+    late_days: int = Field(
+        default=0, ge=0, le=90, description="Days after the window on which it may be reported late."
+    )
 
 
 class TaskTimes(Frozen):
@@ -331,7 +335,7 @@ class Protocol(Frozen):
         return self
 
     def _check_stopping(self) -> None:
-        # The study hears of those who have an event, not of everybody treated.
+        # The study receives the summaries of those who have an event, not of everybody treated.
         rates = [rule.id for rule in self.stopping if rule.kind == "event_rate" and rule.scope is StoppingScope.STUDY]
         if rates:
             raise ValueError(f"stopping: {', '.join(rates)} is a rate of the treated: its scope must be arm")

@@ -20,7 +20,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import psutil
-from activities.read_model import listen
 from rich.console import Console
 from rich.table import Table
 from temporalio.client import Client, WorkflowHistory
@@ -28,6 +27,7 @@ from temporalio.worker import Replayer
 
 from activities.bank_file import load_units
 from activities.database import Pool, open_pool
+from activities.read_model import listen
 from client.converter import DATA_CONVERTER
 from client.trial_client import TrialClient
 from deploy.migrate import migrate

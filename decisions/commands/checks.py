@@ -36,8 +36,8 @@ def missing_reason(envelope: Envelope) -> Problem | None:
 
 def wrong_role(field: str, role: Role, due: Role) -> Problem | None:
     """Return the refusal of a role other than `due`, or none; an investigator may also answer for a coordinator."""
-    stands_in = due is Role.COORDINATOR and role is Role.INVESTIGATOR
-    return None if role is due or stands_in else refusals.wrong_role(field, role, due)
+    substitutes = due is Role.COORDINATOR and role is Role.INVESTIGATOR
+    return None if role is due or substitutes else refusals.wrong_role(field, role, due)
 
 
 def wrong_site_role(state: ParticipantState, envelope: Envelope) -> Problem | None:
@@ -57,9 +57,9 @@ def wrong_site(subject: str, envelope: Envelope) -> Problem | None:
 # When
 
 
-def future_time(field: str, moment: datetime, now: datetime) -> Problem | None:
+def future_time(field: str, instant: datetime, now: datetime) -> Problem | None:
     """Return the refusal of a time more than `CLOCK_TOLERANCE` after now, or none."""
-    return None if moment <= now + CLOCK_TOLERANCE else refusals.time_in_future(field, moment, now)
+    return None if instant <= now + CLOCK_TOLERANCE else refusals.time_in_future(field, instant, now)
 
 
 def future_day(field: str, day: date, now: datetime) -> Problem | None:
@@ -84,7 +84,7 @@ def malformed_adverse_event(state: ParticipantState, command: ReportAdverseEvent
 
 
 def malformed_amendment(state: ParticipantState, command: AmendAdverseEvent, now: datetime) -> Problem | None:
-    """Return the refusal of an amendment with dates as in no report, or without a reason (21 CFR 11.10(e))."""
+    """Return the refusal of an amendment with wrong dates, as of a report, or without a reason (21 CFR 11.10(e))."""
     return _malformed_event(state, command.envelope, command.event, now) or missing_reason(command.envelope)
 
 
@@ -135,5 +135,5 @@ def ended(state: ParticipantState) -> Problem | None:
 def ended_for_answer(state: ParticipantState, command: AnswerTask) -> Problem | None:
     """Return the refusal of an answer after the end; reports of adverse events may come until the final state."""
     task = state.tasks.get(command.task_id)
-    owed = task is not None and task.kind in OUTLIVES_PARTICIPATION and state.disposition is None
-    return None if owed else ended(state)
+    still_due = task is not None and task.kind in OUTLIVES_PARTICIPATION and state.disposition is None
+    return None if still_due else ended(state)

@@ -1,4 +1,4 @@
-"""What is wrong with a command that cannot even be read, said as any other problem is: field, value, rule."""
+"""The refusal of a command that cannot be parsed: the field, the value and the rule that pydantic found."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from decisions.commands.refusals import invalid_input
 from schemas.problem import Problem
 
-LONGEST = 80
-"""Of a value that is repeated to its sender, no more characters than these."""
+MAXIMUM_CHARACTERS = 80
+"""The most characters that are repeated of a value."""
 _LIMITS = (("ge", "at least"), ("gt", "more than"), ("le", "at most"), ("lt", "less than"))
 
 
@@ -17,8 +17,8 @@ def problem_of(error: ValidationError) -> Problem:
     """
     Return the first of the problems that a model found.
 
-    Where a rule concerns several fields of a part, the models' messages begin with the field that is wrong: it is
-    named, rather than the part as a whole.
+    Where a rule concerns several fields of a model, the model's message begins with the field that is wrong: that field
+    is named, rather than the model as a whole.
     """
     found = error.errors(include_url=False)[0]
     rule = found["msg"].removeprefix("Value error, ")
@@ -29,15 +29,15 @@ def problem_of(error: ValidationError) -> Problem:
 
 def _place(loc: Sequence[int | str], given: Any, rule: str) -> tuple[str, Any]:  # noqa: ANN401 - whatever was sent
     place = ".".join(str(step) for step in loc)
-    word = rule.partition(" ")[0].rstrip(":")
-    if isinstance(given, Mapping) and word in given:
-        return f"{place}.{word}" if place else word, given[word]
+    name = rule.partition(" ")[0].rstrip(":")
+    if isinstance(given, Mapping) and name in given:
+        return f"{place}.{name}" if place else name, given[name]
     return place, given
 
 
 def _shown(value: Any) -> str:  # noqa: ANN401 - whatever was sent
     text = str(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return text if len(text) <= MAXIMUM_CHARACTERS else f"{text[:MAXIMUM_CHARACTERS]}..."
 
 
 def _expected(context: Mapping[str, Any]) -> str:

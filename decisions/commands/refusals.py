@@ -93,9 +93,9 @@ def reason_required() -> Problem:
 # When
 
 
-def time_in_future(field: str, moment: datetime, now: datetime) -> Problem:
+def time_in_future(field: str, instant: datetime, now: datetime) -> Problem:
     """A time lies after now, beyond the tolerance for the sender's clock."""
-    return _in_future(field, moment.isoformat(), now.isoformat())
+    return _in_future(field, instant.isoformat(), now.isoformat())
 
 
 def day_in_future(field: str, day: date, today: date) -> Problem:

@@ -27,7 +27,7 @@ def find_candidate(
     definition: DltDefinition, rules: DltRules, first_infusion_on: date | None, event: AdverseEvent, today: date
 ) -> DltFinding:
     """
-    Say whether an event may be dose-limiting, whether that depends on days to come, or why not.
+    Judge whether an event may be dose-limiting, whether that depends on days to come, or why not.
 
     The reporter's own judgement always makes a candidate. Otherwise the onset must be on day 0 to `window_days`, both
     included, the event related to a counted part (without causality details: to the treatment), and a criterion met
@@ -98,10 +98,10 @@ def _judge(
     for exclusion in exclusions:
         if _names(exclusion, event):
             outlasted = _outlasts_exclusion(exclusion, criterion, event, today)
-            said = f"exclusion '{exclusion.id}' ({exclusion.text}): {outlasted.why}"
+            excluded = f"exclusion '{exclusion.id}' ({exclusion.text}): {outlasted.why}"
             if outlasted.status is DltFindingStatus.NONE:
-                return DltFinding(status=DltFindingStatus.NONE, exclusion=exclusion.id, why=said)
-            why, waits = f"{why}; {said}", [*waits, outlasted.until]
+                return DltFinding(status=DltFindingStatus.NONE, exclusion=exclusion.id, why=excluded)
+            why, waits = f"{why}; {excluded}", [*waits, outlasted.until]
     # Both the criterion and the exclusion must be decided before the event is a candidate: the later day counts.
     until = max((day for day in waits if day is not None), default=None)
     status = DltFindingStatus.CANDIDATE if until is None else DltFindingStatus.PENDING
@@ -142,7 +142,7 @@ def _outlasts_exclusion(
 
 def _outlasts(event: AdverseEvent, grades: tuple[int, int], last_day: Callable[[date], date], today: date) -> _Duration:
     # `grades`: the one that begins a spell, and the one it must have fallen to by its last day. Only the latest spell
-    # can still be open, so it speaks for all unless an earlier one was too long.
+    # can still be open, so its judgement counts unless an earlier one was too long.
     if is_fatal(event):
         return _Duration(DltFindingStatus.CANDIDATE, None, "a death outlasts every duration")
     judged = [_judge_spell(since, until, grades, last_day(since), today) for since, until in _spells(event, *grades)]
@@ -175,9 +175,9 @@ def _spells(event: AdverseEvent, reached: int, recovered: int) -> Iterator[tuple
 
 
 def _steps(event: AdverseEvent) -> Iterator[GradeOn]:
-    # A course that begins on the day of onset needs no assumption, unless it never says when the worst grade was.
-    told = any(step.on == event.onset_on for step in event.course)
-    if not told or all(step.grade < event.grade for step in event.course):
+    # A course that begins on the day of onset needs no assumption, unless it never has the worst grade.
+    begins_at_onset = any(step.on == event.onset_on for step in event.course)
+    if not begins_at_onset or all(step.grade < event.grade for step in event.course):
         yield GradeOn(on=event.onset_on, grade=event.grade)
     yield from event.course
     if event.ended_on is not None:

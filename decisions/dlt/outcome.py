@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-from decisions.dlt.status import open_events, standing_of
+from decisions.dlt.status import dlt_status_of, open_events
 from decisions.safety.event_ids import event_id
 from schemas.dlt.outcome import DltStatus
 from schemas.protocol import DltRules
@@ -23,7 +23,7 @@ def window_closes_on(dlt: DltRules, day_zero: date) -> date:
 
 
 def in_window(dlt: DltRules, first_infusion: date, onset: date) -> bool:
-    """Tell whether `onset` is on day 0 to `window_days`, both included (docs/domain.md, section 3)."""
+    """Return whether `onset` is on day 0 to `window_days`, both included (docs/domain.md, section 3)."""
     return first_infusion <= onset <= window_closes_on(dlt, first_infusion)
 
 
@@ -37,12 +37,12 @@ def judge_dlt(
     with at least `minimum_dose_fraction` (0-1) of the planned cells, which are the slot's million cells times
     `planned_infusions` (1 or more). Everybody else is not evaluable and is replaced (docs/domain.md, section 3).
 
-    Without a definition in the protocol the reporter's word makes the DLT. With one, an event in the window is a DLT
+    Without a definition in the protocol the reporter judges what is a DLT. With one, an event in the window is a DLT
     once it was adjudicated as dose-limiting, and while any event is pending or an unjudged candidate the outcome stays
     open, also after the window and after the end of participation: an unresolved event blocks the dose decision.
 
-    A DLT that was judged is never taken back: when a later version of the event is adjudicated otherwise, the outcome
-    that was recorded stands, and the committee sees both (docs/domain.md, section 3: the old one is kept).
+    A DLT that was judged is never revoked: when a later version of the event is adjudicated otherwise, the outcome
+    that was recorded is kept, and the committee sees both (docs/domain.md, section 3: the old one is kept).
     """
     first = first_infusion_on(state)
     if first is None:
@@ -85,12 +85,12 @@ def _dose_limiting_events(dlt: DltRules, state: ParticipantState) -> Iterator[tu
         name = event_id(number)
         if dlt.definition is None and event.dlt:
             yield event, ""
-        elif dlt.definition is not None and standing_of(state, name) is EventDlt.CONFIRMED:
+        elif dlt.definition is not None and dlt_status_of(state, name) is EventDlt.CONFIRMED:
             yield event, f", {name} adjudicated as dose-limiting"
 
 
 def _left_early(dlt: DltRules, state: ParticipantState, first: date, window_complete: bool) -> bool:
-    # The end may be dated back into a window that had looked complete: then it was not observed to its last day.
+    # The end may be dated back into a window that seemed complete: then it was not observed to its last day.
     ended_inside = state.end_on is not None and state.end_on < window_closes_on(dlt, first)
     return _has_ended(state) and (ended_inside or not window_complete)
 

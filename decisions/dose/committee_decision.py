@@ -35,11 +35,11 @@ def check_decision(
     reason: str | None,
 ) -> Problem | None:
     """
-    Say why a decision of the SRC may not stand, or `None` (docs/domain.md, section 4).
+    Return the refusal of a decision of the SRC, or `None` (docs/domain.md, section 4).
 
-    The recommendation of the moment always stands; a late DLT may have changed it since the committee was asked. A more
-    cautious decision (see `exposure`) stands with a reason. A less cautious one never does, nor does a level that is
-    toxic, does not exist, skips one upward, or has no place left for further participants.
+    The rule's present recommendation is always accepted; a late DLT may have changed it since the committee was asked.
+    A more cautious decision (see `exposure`) is accepted with a reason. A less cautious one is refused, and so is a
+    level that is toxic, does not exist, skips one upward, or has no free place.
     """
     decided = resulting_level(rules, arm, state, action, level)
     recommended = recommend(rules, arm, state)
@@ -70,7 +70,7 @@ def _check_due(rules: Escalation, state: ArmState, cohort: int) -> Problem | Non
 def check_level(
     arm: Arm, state: ArmState, action: DecisionAction, level: int | None, decided: int | None
 ) -> Problem | None:
-    """Say why an action does not lead to this dose level; `level` is the one asked for, `decided` what it comes to."""
+    """Return the refusal of an action that does not lead to the level `decided`; `level` is the one asked for."""
     if action is DecisionAction.STOP:
         return None if level is None else refusals.level_for_stop(level)
     if decided is None or decided not in [dose.level for dose in arm.dose_levels]:
@@ -119,8 +119,8 @@ def _check_declaration(
 
 
 def check_room(rules: Escalation, state: ArmState, action: DecisionAction, decided: int | None) -> Problem | None:
-    """Say why nobody more can be treated at the level: it has its full count."""
-    # To treat more at a level that has its full count would ask the same question again at once, for ever.
+    """Return the refusal of more participants at a level that has its full count."""
+    # To treat more at a level that has its full count would ask the committee again at once, without end.
     if decided is None or action in (DecisionAction.ESCALATE, DecisionAction.DECLARE_RP2D):
         return None
     counts = tally(state, decided)
@@ -130,7 +130,7 @@ def check_room(rules: Escalation, state: ArmState, action: DecisionAction, decid
 
 
 def check_reason(recommended: Recommendation, reason: str | None) -> Problem | None:
-    """A reason is due for what the rule does not recommend."""
+    """Return the refusal of a decision other than the recommended one without a reason."""
     if reason is not None and reason.strip():
         return None
     return refusals.reason_required(recommended)

@@ -1,8 +1,8 @@
 """
 3+3 dose escalation within one arm, as pure functions of the arm's state (docs/domain.md, section 4).
 
-Three questions: which slots are free, what the rule recommends, and whether a decision of the safety review committee
-(SRC) may stand. Counts are participants; dose levels count from 1 upward. A higher dose is taken to be no less toxic,
+Which slots are free, what the rule recommends to the safety review committee (SRC), and where a decision leads. Counts
+are participants; dose levels count from 1 upward. A higher dose is taken to be no less toxic,
 so every level at or above one known to be toxic counts as toxic.
 """
 
@@ -49,7 +49,7 @@ def lowest_toxic_level(rules: Escalation, state: ArmState) -> int | None:
 
 
 def is_toxic(rules: Escalation, state: ArmState, level: int) -> bool:
-    """Tell whether the level, or one below it, is toxic: nobody is dosed there again (docs/domain.md, section 4)."""
+    """Return whether the level, or one below it, is toxic: nobody is dosed there again (docs/domain.md, section 4)."""
     lowest = lowest_toxic_level(rules, state)
     return lowest is not None and level >= lowest
 
@@ -104,10 +104,10 @@ def _is_treated(slot: SlotRecord) -> bool:
 
 def decision_due(rules: Escalation, state: ArmState) -> bool:
     """
-    Tell whether the SRC is to be asked now (docs/domain.md, section 4).
+    Return whether the SRC is to be asked now (docs/domain.md, section 4).
 
     Only once nobody at the current level is pending, for a toxic level too: the committee sees every window closed. And
-    not before an earlier decision that later news has put in question was reviewed.
+    not before an earlier decision that was reopened has been reviewed.
     """
     counts = tally(state, state.level)
     if state.status is not ArmStatus.OPEN or state.review_due or counts.pending > 0:
@@ -118,7 +118,7 @@ def decision_due(rules: Escalation, state: ArmState) -> bool:
 
 def recommend(rules: Escalation, arm: Arm, state: ArmState) -> Recommendation:
     """
-    Say what the 3+3 rule does next, on the counts as they are now (docs/domain.md, section 4).
+    Return what the 3+3 rule recommends on the present counts (docs/domain.md, section 4).
 
     The level is the one to go on at or the RP2D; none when the arm stops because its lowest level is toxic.
     """
@@ -170,7 +170,7 @@ def _recommendation(arm: Arm, state: ArmState, action: DecisionAction, level: in
 
 def supports_rp2d(rules: Escalation, counts: LevelTally) -> bool:
     """
-    Tell whether a level's counts are enough to declare it the RP2D (docs/domain.md, section 4).
+    Return whether a level's counts are enough to declare it the RP2D (docs/domain.md, section 4).
 
     Fewer than `toxic_at_dlts` DLTs in `expanded_size` evaluable, or a first cohort without a DLT if the protocol does
     not require the expanded one.
@@ -198,20 +198,20 @@ def level_below(rules: Escalation, arm: Arm, state: ArmState) -> int | None:
 
 
 def closes_arm(action: DecisionAction) -> bool:
-    """Tell whether the arm's escalation ends with this decision: it stops, or its RP2D is declared."""
+    """Return whether the arm's escalation ends with this decision: it stops, or its RP2D is declared."""
     return action in (DecisionAction.STOP, DecisionAction.DECLARE_RP2D)
 
 
 def exposure(action: DecisionAction, level: int | None) -> tuple[int, bool]:
     """
-    Order decisions by caution: the smaller, the more cautious.
+    Return a key that orders decisions by caution: the smaller, the more cautious.
 
     What counts is the dose level that later participants get; stopping is below every level. At one level, to declare
     it the RP2D is less cautious than to treat more participants there first, since nothing is decided after it:
 
         STOP < de-escalate to L, stay at L, expand at L, escalate to L (all alike) < declare L < anything at L + 1
 
-    A design choice on top of the `docs/domain.md`, section 4, which know only 'escalate', 'expand' and 'de-escalate'.
+    A design choice on top of the docs/domain.md, section 4, which know only 'escalate', 'expand' and 'de-escalate'.
     """
     return (0 if level is None else level, action is DecisionAction.DECLARE_RP2D)
 

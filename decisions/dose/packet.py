@@ -1,5 +1,5 @@
 """
-The safety review committee's packet for an arm's cohort, and the hash that a decision signs (21 CFR 11.70).
+The safety review committee's packet for a cohort, and the hash that a decision signs (docs/domain.md, section 4).
 
 Pure and without a clock: the same data give the same packet and the same hash, whoever builds it and whenever.
 """
@@ -43,8 +43,8 @@ def build_packet(
     Build the packet for the arm's current cohort and dose level (docs/domain.md, section 4).
 
     `summaries` are by subject; their order does not matter, and those of people never dosed in the arm are left out.
-    The recommendation is the one of the moment, on the counts as they are now; while an earlier decision is under
-    review, it is the one for the review.
+    The recommendation is the rule's on the present counts; while an earlier decision is under review, it is the one for
+    the review.
     """
     participants = _dosed(state, summaries)
     known = {participant.subject for participant in participants}
@@ -110,7 +110,7 @@ def packet_sha256(packet: SafetyPacket) -> str:
 
 def what_would_change_it(rules: Escalation, arm: Arm, state: ArmState) -> tuple[Hypothetical, ...]:
     """
-    Say what the rule would recommend if one participant's outcome at the current level were another.
+    Return what the rule would recommend if one participant's outcome at the current level were another.
 
     One more DLT (of a participant still in the window, else of one without a DLT), one DLT fewer, and one participant
     not evaluable; a change that nobody at the level could bring about is left out (docs/domain.md, section 4).
@@ -145,7 +145,7 @@ def _changed(state: ArmState, candidates: tuple[SlotState, ...], becomes: SlotSt
 
 
 def _dosed(state: ArmState, summaries: Mapping[str, SafetySummary]) -> tuple[SafetySummary, ...]:
-    # The first dose may be known from the summary before the arm has heard of it.
+    # The summary may report the first dose before the arm has received the dose itself.
     subjects = {
         slot.subject
         for slot in state.slots

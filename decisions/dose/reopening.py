@@ -1,5 +1,5 @@
 """
-Decisions that later news puts in question, and the committee's review of them (docs/domain.md, sections 3 and 4).
+Decisions that later safety data put in question, and the committee's review of them (docs/domain.md, sections 3 and 4).
 
 A participant of a decided cohort may turn out to have a DLT, or an event that may become one. When the rule, on the
 counts of today, would not have led to the dose level that participants get now, the decision is reopened: nobody is
@@ -21,38 +21,38 @@ from schemas.safety.summary import OPEN_DLT, Finding, ReportedEvent
 from schemas.state.arm import ArmState, ArmStatus, DecisionRecord, Recommendation, SlotRecord, SlotState
 
 REVIEW_ACTIONS = (DecisionAction.STAY, DecisionAction.DE_ESCALATE, DecisionAction.STOP)
-"""What a review may come to, beside what the rule recommends."""
+"""The actions that a review may take, beside the recommended one."""
 
 
 def reopened(rules: Escalation, arm: Arm, before: ArmState, after: ArmState, today: date) -> tuple[Finding, ...]:
     """
-    Say which earlier decisions the news that led from `before` to `after` puts in question, and why.
+    Return which earlier decisions are put in question by the change from `before` to `after`, and why.
 
-    News is a participant's first DLT, or an event that may count as one and did not before. It reopens a decision on
-    the participant's own cohort or a later one when the rule's recommendation at that decision's level changes with
-    it, and both the decision and the dose level in force are less cautious than what the rule says now. An event that
-    is not judged yet is counted as if it were a DLT. `today` is the day on which the news is known.
+    The change is a participant's first DLT, or an event that may count as one and did not before. It reopens a decision
+    on the participant's own cohort or a later one when the rule's recommendation at that decision's level changes with
+    it, and both the decision and the present dose level are less cautious than the rule's present recommendation. An
+    event that is not judged yet is counted as if it were a DLT. `today` is the day on which the change is known.
     """
     return tuple(
-        _finding(rules, arm, decision, news, today)
-        for news in _news(before, after)
+        _finding(rules, arm, decision, trigger, today)
+        for trigger in _triggers(before, after)
         for decision in after.decisions
-        if _covers(decision, news.slot) and _is_in_question(rules, arm, before, news.counted, decision)
+        if _covers(decision, trigger.slot) and _is_in_question(rules, arm, before, trigger.counted, decision)
     )
 
 
 def recommend_now(rules: Escalation, arm: Arm, state: ArmState) -> Recommendation:
-    """Say what the rule recommends for what is due: the review of an earlier decision, else the present cohort's."""
+    """Return what the rule recommends: for the review of an earlier decision if one is due, else for the cohort."""
     return recommend_review(rules, arm, state) if state.review_due else recommend(rules, arm, state)
 
 
 def recommend_review(rules: Escalation, arm: Arm, state: ArmState) -> Recommendation:
     """
-    Say what the rule makes of the present level while an earlier decision is under review.
+    Return what the rule recommends for the present level while an earlier decision is under review.
 
-    At a toxic level it is what the rule says at any time. Otherwise the arm goes back to the level at which the rule,
-    on the counts of today, would have kept it, or from Phase 2 to the escalation at that level; and it goes on where
-    it is when the decisions stand again.
+    At a toxic level it is the rule's ordinary recommendation. Otherwise the arm returns to the level at which the rule
+    would have kept it on the present counts (from Phase 2: to the escalation at that level), or stays at its level if
+    the rule confirms the decisions under review.
     """
     here = recommend(rules, arm, state)
     if is_toxic(rules, state, state.level):
@@ -67,7 +67,7 @@ def recommend_review(rules: Escalation, arm: Arm, state: ArmState) -> Recommenda
         return here.model_copy(update={"action": DecisionAction.STAY, "level": state.level, "why": why})
     kept, decision = min(lower, key=lambda each: exposure(each[0].action, each[0].level))
     why = f"by today's counts cohort {decision.cohort} leads to '{decision_name(kept.action, kept.level)}': {kept.why}"
-    # An RP2D that lacks its data is taken back at its own level: more are treated there first.
+    # An RP2D that lacks its data is revoked at its own level: more are treated there first.
     action = DecisionAction.EXPAND if kept.level == state.level else DecisionAction.DE_ESCALATE
     return here.model_copy(update={"action": action, "level": kept.level, "why": why})
 
@@ -95,10 +95,10 @@ def check_review(
     reason: str | None,
 ) -> Problem | None:
     """
-    Say why the committee's review may not stand, or `None`.
+    Return the refusal of the committee's review, or `None`.
 
-    It is put to the present cohort, whose windows may be open. What the rule recommends stands. With a reason, so do
-    going on at the present level, unless it is toxic, a lower level with room, and the stop; nothing leads higher.
+    The review names the present cohort, whose windows may be open. What the rule recommends is accepted. With a reason,
+    so are the present level unless it is toxic, a lower level with free places, and the stop; no higher level is.
     """
     recommended = recommend_review(rules, arm, state)
     decided = review_level(rules, arm, state, action, level)
@@ -113,25 +113,27 @@ def check_review(
     )
 
 
-class _News(NamedTuple):
+class _Trigger(NamedTuple):
+    """A participant's DLT, or an event that may be one (`judged` false), and the arm's state that counts it as one."""
+
     slot: SlotRecord
     counted: ArmState
     about: str
     judged: bool
 
 
-def _news(before: ArmState, after: ArmState) -> Iterator[_News]:
+def _triggers(before: ArmState, after: ArmState) -> Iterator[_Trigger]:
     earlier = {(slot.subject, slot.cohort, slot.level): slot.state for slot in before.slots}
     for slot in after.slots:
         was = earlier.get((slot.subject, slot.cohort, slot.level))
         if slot.state is SlotState.DLT and was is not SlotState.DLT:
-            yield _News(slot, after, f"{_who(slot)} has a DLT", judged=True)
+            yield _Trigger(slot, after, f"{_who(slot)} has a DLT", judged=True)
     for subject in after.summaries:
         slot_now = next((slot for slot in reversed(after.slots) if slot.subject == subject), None)
         for event in _opened_events(before, after, subject):
             if slot_now is not None and slot_now.state is not SlotState.DLT:
                 about = f"{_who(slot_now)} may have a DLT: {event.event_id}, {event.term}, {event.dlt}"
-                yield _News(slot_now, _as_dlt(after, slot_now), about, judged=False)
+                yield _Trigger(slot_now, _as_dlt(after, slot_now), about, judged=False)
 
 
 def _who(slot: SlotRecord) -> str:
@@ -150,7 +152,7 @@ def _as_dlt(state: ArmState, wanted: SlotRecord) -> ArmState:
 
 
 def _decides(decision: DecisionRecord) -> bool:
-    # A review that lets the cohort go on only confirms earlier decisions; those are looked at themselves.
+    # A review that lets the cohort continue only confirms earlier decisions; those are compared themselves.
     return not decision.reviews or decision.action is not DecisionAction.STAY
 
 
@@ -177,18 +179,18 @@ def _recommend_at(rules: Escalation, arm: Arm, state: ArmState, decision: Decisi
     return recommend(rules, arm, state.model_copy(update={"level": decision.from_level}))
 
 
-def _finding(rules: Escalation, arm: Arm, decision: DecisionRecord, news: _News, today: date) -> Finding:
-    now = _recommend_at(rules, arm, news.counted, decision)
+def _finding(rules: Escalation, arm: Arm, decision: DecisionRecord, trigger: _Trigger, today: date) -> Finding:
+    now = _recommend_at(rules, arm, trigger.counted, decision)
     decided = decision_name(decision.action, decision.level)
-    then = tally(news.counted, decision.from_level).model_copy(
+    then = tally(trigger.counted, decision.from_level).model_copy(
         update={"dlts": decision.dlts, "evaluable": decision.evaluable}
     )
-    levels = sorted({decision.from_level, news.slot.level})
-    counts = ", ".join(in_words(tally(news.counted, level)) for level in levels)
-    condition = "" if news.judged else "if it counts, "
+    levels = sorted({decision.from_level, trigger.slot.level})
+    counts = ", ".join(in_words(tally(trigger.counted, level)) for level in levels)
+    condition = "" if trigger.judged else "if it counts, "
     return Finding(
         cohort=decision.cohort,
-        about=news.about,
+        about=trigger.about,
         known_then=(
             f"{decision.decided_at.date()}: {in_words(then)}; the rule recommended '{decision.recommended}', "
             f"decided was '{decided}'"

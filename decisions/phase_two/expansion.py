@@ -1,9 +1,9 @@
 """
 The expansion for one target, as pure functions of its state: Simon's two stages, a participant at a time.
 
-Three questions: how news changes the state, which places are free, and what the design says on the counts as they are
-(Simon 1989). Counts are participants. Who is not evaluable is replaced, so the order in which places
-were given says who belongs to stage 1 and to the whole: the first n1, and the first n, that are evaluable or pending.
+How a participant's outcome changes the state, which places are free, and what the design says of the present counts
+(Simon 1989). Counts are participants. Who is not evaluable is replaced, so the order in which places were given decides
+who belongs to stage 1 and to the whole: the first n1, and the first n, that are evaluable or pending.
 """
 
 from collections.abc import Callable
@@ -27,39 +27,39 @@ _PENDING = (ResponseStatus.GIVEN, ResponseStatus.DOSED)
 
 
 def give_place(state: ExpansionState, subject: str) -> ExpansionState:
-    """Add a place for the subject; nothing for one who has or had one, unless it was given back undosed."""
-    held = _latest(state, subject)
-    if held is not None and (held.status is not ResponseStatus.NOT_EVALUABLE or held.first_infused_on is not None):
+    """Return the state with a place for the subject; unchanged if there is one that was not given back undosed."""
+    place = _latest(state, subject)
+    if place is not None and (place.status is not ResponseStatus.NOT_EVALUABLE or place.first_infused_on is not None):
         return state
     return state.model_copy(update={"places": (*state.places, ExpansionPlace(subject=subject))})
 
 
 def give_back(state: ExpansionState, subject: str) -> ExpansionState:
-    """Free the place of a subject who was not dosed; a dosed one keeps it until the response is judged."""
+    """Return the state without the place of an undosed subject; a dosed one keeps it until the response is judged."""
     return _change(state, subject, _given_back)
 
 
 def apply_first_dose(state: ExpansionState, subject: str, infused_on: date) -> ExpansionState:
-    """Note the first infusion; one that is told after the outcome leaves the outcome as it is."""
+    """Return the state with the first infusion; one that is reported after the outcome leaves the outcome as it is."""
     return _change(state, subject, lambda place: _dosed(place, infused_on))
 
 
 def apply_outcome(state: ExpansionState, subject: str, outcome: ResponseOutcome) -> ExpansionState:
     """
-    Note the response: responder, non-responder or not evaluable.
+    Return the state with the response: responder, non-responder or not evaluable.
 
-    The latest judgement stands, since a response may come late and a review may take one back.
+    The latest judgement counts, since a response may come late and a review may revoke one.
     """
     return _change(state, subject, lambda place: place.model_copy(update={"status": outcome}))
 
 
 def open_stage_two(state: ExpansionState) -> ExpansionState:
-    """Open stage 2; whether it may is for `judge_expansion` to say."""
+    """Return the state in stage 2; `judge_expansion` judges whether it may open."""
     return state.model_copy(update={"stage": 2})
 
 
 def decide(state: ExpansionState, decision: ExpansionDecision) -> ExpansionState:
-    """Note what was decided on the target."""
+    """Return the state with what was decided on the target."""
     return state.model_copy(update={"decided": decision})
 
 
@@ -112,8 +112,8 @@ def free_places(design: SimonDesign, state: ExpansionState) -> int:
     Return how many participants may get a place now, 0 or more.
 
     What the stage's size (n1, or n once stage 2 is open) leaves beside the evaluable and the pending: never more than n
-    of them. None after a decision for futility or completion, nor from the moment at which the responses that a
-    boundary needs are out of reach.
+    of them. None after a decision for futility or completion, nor as soon as the responses that a boundary
+    needs are out of reach.
     """
     closed = state.decided in (ExpansionDecision.FUTILE, ExpansionDecision.COMPLETE)
     if closed or judge_expansion(design, state).action is ExpansionAction.STOP_FOR_FUTILITY:
@@ -130,10 +130,10 @@ def _room(counts: ResponseTally) -> int:
 
 def judge_expansion(design: SimonDesign, state: ExpansionState) -> ExpansionVerdict:
     """
-    Say what the design does next on the counts as they are, whatever was decided before (Simon 1989).
+    Return what the design does next on the present counts, whatever was decided before (Simon 1989).
 
     Futility is called as soon as the boundary cannot be passed any more, for stage 1 in stage 2 too, when a response of
-    its first n1 was taken back. 'Promising' is called in stage 2, as soon as there are more than r responses.
+    its first n1 was revoked. 'Promising' is called in stage 2, as soon as there are more than r responses.
     """
     first, total = tally(state, design.stage_one_size), tally(state, design.total_size)
     if _out_of_reach(first, design.stage_one_futility):

@@ -1,7 +1,7 @@
 """
 An arm's Phase 2: who has a place in which target's expansion, who gets the next one, and when a target is decided.
 
-The 3+3 counts stay as they are: nothing of a Phase 2 participant touches an arm's slots.
+The 3+3 counts are not affected: no fact of a Phase 2 participant changes an arm's slots.
 """
 
 from collections.abc import Callable
@@ -41,13 +41,15 @@ def apply_expansion(state: ArmState, fact: PhaseTwoFact) -> ArmState:
             now = {"status": ArmStatus.EXPANSION, "level": fact.level, "rp2d_level": fact.level, "expansions": opened}
             return state.model_copy(update=now)
         case f.ResponseReceived():
-            return _change(state, fact.subject, lambda held: expansion.apply_outcome(held, fact.subject, fact.outcome))
+            return _change(
+                state, fact.subject, lambda current: expansion.apply_outcome(current, fact.subject, fact.outcome)
+            )
         case f.ExpansionJudged():
             return _judged(state, fact)
 
 
 def concerns_place(state: ArmState, fact: PlaceFact) -> bool:
-    """Tell whether a fact about a slot is one of Phase 2: of somebody with a place there, or who gets one now."""
+    """Return whether a fact about a slot is one of Phase 2: of somebody with a place there, or who gets one now."""
     return fact.slot.phase == 2 if isinstance(fact, f.SlotGiven) else has_place(state, fact.subject)  # noqa: PLR2004
 
 
@@ -55,7 +57,7 @@ def apply_place(state: ArmState, fact: PlaceFact) -> ArmState:
     """
     Return the arm's state after a fact of a participant in Phase 2.
 
-    A DLT is part of what is told of the participant's safety; the two stages count responses.
+    A DLT is part of the participant's safety summary; the two stages count responses.
     """
     subject = fact.subject
     match fact:
@@ -63,57 +65,57 @@ def apply_place(state: ArmState, fact: PlaceFact) -> ArmState:
             key = target_key(state.targets[subject])
             return _keep(state, key, expansion.give_place(state.expansions[key], subject))
         case f.SlotGivenBack():
-            return _change(state, subject, lambda held: expansion.give_back(held, subject))
+            return _change(state, subject, lambda current: expansion.give_back(current, subject))
         case f.FirstDoseReported():
             infused_on: date = fact.infused_on
-            return _change(state, subject, lambda held: expansion.apply_first_dose(held, subject, infused_on))
+            return _change(state, subject, lambda current: expansion.apply_first_dose(current, subject, infused_on))
         case f.OutcomeReported():
             return state
 
 
 def has_place(state: ArmState, subject: str) -> bool:
-    """Tell whether the subject has, or once had, a place in Phase 2."""
-    return any(place.subject == subject for held in state.expansions.values() for place in held.places)
+    """Return whether the subject has, or once had, a place in Phase 2."""
+    return any(place.subject == subject for current in state.expansions.values() for place in current.places)
 
 
 def is_placed(state: ArmState, subject: str) -> bool:
-    """Tell whether the subject's place in Phase 2 stands: one that was given back undosed does not."""
-    places = [place for held in state.expansions.values() for place in held.places if place.subject == subject]
+    """Return whether the subject has a place in Phase 2 that was not given back undosed."""
+    places = [place for current in state.expansions.values() for place in current.places if place.subject == subject]
     back = [p.status is ResponseStatus.NOT_EVALUABLE and p.first_infused_on is None for p in places]
     return not all(back)
 
 
 def subjects_with_place(state: ArmState) -> tuple[str, ...]:
     """Return everybody who was given a place, target by target."""
-    return tuple(dict.fromkeys(place.subject for held in state.expansions.values() for place in held.places))
+    return tuple(dict.fromkeys(place.subject for current in state.expansions.values() for place in current.places))
 
 
 def subjects_undosed(state: ArmState) -> tuple[str, ...]:
-    """Return whose place stands and who has not been dosed there yet."""
-    places = (place for held in state.expansions.values() for place in held.places)
+    """Return who has a place and has not been dosed there yet."""
+    places = (place for current in state.expansions.values() for place in current.places)
     return tuple(p.subject for p in places if p.status is ResponseStatus.GIVEN and p.first_infused_on is None)
 
 
 def _change(state: ArmState, subject: str, change: Callable[[ExpansionState], ExpansionState]) -> ArmState:
-    for key, held in state.expansions.items():
-        if any(place.subject == subject for place in held.places):
-            return _keep(state, key, change(held))
+    for key, current in state.expansions.items():
+        if any(place.subject == subject for place in current.places):
+            return _keep(state, key, change(current))
     return state
 
 
-def _keep(state: ArmState, key: str, held: ExpansionState) -> ArmState:
-    return state.model_copy(update={"expansions": state.expansions | {key: held}})
+def _keep(state: ArmState, key: str, current: ExpansionState) -> ArmState:
+    return state.model_copy(update={"expansions": state.expansions | {key: current}})
 
 
 def _judged(state: ArmState, fact: f.ExpansionJudged) -> ArmState:
     key = target_key(fact.verdict.target)
-    held = expansion.decide(state.expansions[key], fact.decided)
+    current = expansion.decide(state.expansions[key], fact.decided)
     if fact.verdict.action is ExpansionAction.OPEN_STAGE_TWO:
-        held = expansion.open_stage_two(held)
-    judged = _keep(state, key, held).model_copy(update={"verdicts": state.verdicts | {key: fact.verdict}})
+        current = expansion.open_stage_two(current)
+    judged = _keep(state, key, current).model_copy(update={"verdicts": state.verdicts | {key: fact.verdict}})
     if fact.decided not in _CLOSED:
         return judged
-    # Who waits for this target is refused: another arm or target is looked for.
+    # Who waits for this target is refused, and is assigned to another arm or target.
     waiting = set(waiting_for(state, fact.verdict.target))
     return judged.model_copy(
         update={
@@ -134,7 +136,7 @@ def next_place(design: SimonDesign, state: ArmState) -> str | None:
     """
     if state.status is not ArmStatus.EXPANSION or state.holds or state.review_due:
         return None
-    free = {key for key, held in state.expansions.items() if expansion.free_places(design, held) > 0}
+    free = {key for key, current in state.expansions.items() if expansion.free_places(design, current) > 0}
     return next((s for s in state.queue if s in state.targets and target_key(state.targets[s]) in free), None)
 
 
@@ -156,32 +158,32 @@ def waiting_for(state: ArmState, target: Target) -> tuple[str, ...]:
 
 
 def refusal_reason(state: ArmState, target: Target | None) -> str | None:
-    """Say why a target gets no more places in Phase 2, or `None` while it may."""
-    held = None if target is None else state.expansions.get(target_key(target))
-    if target is None or held is None:
+    """Return why a target gets no more places in Phase 2, or `None` while it may."""
+    current = None if target is None else state.expansions.get(target_key(target))
+    if target is None or current is None:
         return f"{target_key(target or ()) or 'no target'}: not a target of the expansion of {state.arm}"
-    if held.decided not in _CLOSED:
+    if current.decided not in _CLOSED:
         return None
-    return f"the expansion for {target_key(target)} is {held.decided}: {state.verdicts[target_key(target)].why}"
+    return f"the expansion for {target_key(target)} is {current.decided}: {state.verdicts[target_key(target)].why}"
 
 
 # Decisions
 
 
 def new_verdict(design: SimonDesign, state: ArmState, key: str) -> tuple[ExpansionVerdict, ExpansionDecision] | None:
-    """Return what the two-stage rule says of a target, and what is decided by it, if either is new."""
-    held, last = state.expansions[key], state.verdicts.get(key)
-    verdict = expansion.judge_expansion(design, held)
-    decided = decision_after(held.decided, verdict)
+    """Return the two-stage rule's verdict on a target, and the decision that follows, if either is new."""
+    current, last = state.expansions[key], state.verdicts.get(key)
+    verdict = expansion.judge_expansion(design, current)
+    decided = decision_after(current.decided, verdict)
     known = ExpansionAction.CONTINUE_STAGE_ONE if last is None else last.action
-    return None if (verdict.action, decided) == (known, held.decided) else (verdict, decided)
+    return None if (verdict.action, decided) == (known, current.decided) else (verdict, decided)
 
 
 def decision_after(earlier: ExpansionDecision, verdict: ExpansionVerdict) -> ExpansionDecision:
     """
-    Return where a target stands after a verdict.
+    Return the decision on a target after a verdict.
 
-    Futility closes it for good, since who would have come has been sent elsewhere. Promising targets fill up to their
+    Futility closes it for good, since those who waited have been assigned elsewhere. Promising targets fill up to their
     total size (Simon 1989), and are complete with it.
     """
     match verdict.action:
@@ -197,5 +199,5 @@ def decision_after(earlier: ExpansionDecision, verdict: ExpansionVerdict) -> Exp
 
 
 def all_decided(state: ArmState) -> bool:
-    """Tell whether every target of the arm's expansion is futile or complete, so that the arm closes."""
-    return bool(state.expansions) and all(held.decided in _CLOSED for held in state.expansions.values())
+    """Return whether every target of the arm's expansion is futile or complete, so that the arm closes."""
+    return bool(state.expansions) and all(current.decided in _CLOSED for current in state.expansions.values())

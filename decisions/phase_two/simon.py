@@ -46,7 +46,7 @@ def power(design: SimonDesign) -> float:
 
 def check_design(design: SimonDesign) -> tuple[str, ...]:
     """
-    Say what the design promises and does not keep; empty when it is sound.
+    Return the error rates that the design does not keep, in words; empty when it keeps both.
 
     Its true type I error must be at most alpha, and its true power at least 1 - beta; both boundaries are allowed.
     """

@@ -10,7 +10,7 @@ FITS = "fit"
 
 def match_units(request: UnitRequest, units: Sequence[Unit]) -> UnitMatch:
     """
-    Choose units for all planned infusions, the first to expire first, or none and say which gates failed.
+    Choose units for all planned infusions, the first to expire first, or none with the gates that failed.
 
     A unit fits when it binds exactly the target, is released, holds at least the dose (million viable CAR-positive
     cells), and does not expire before the last planned infusion; expiry on that very day is still in time.

@@ -1,4 +1,4 @@
-"""The tumour assessments of one participant: planned, told, out of window, and what progression ends."""
+"""The tumour assessments of one participant: planned, done or missed, and their responses by RECIST 1.1."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -15,7 +15,7 @@ _CODES: dict[Response, ResponseCode] = {
     Response.CR: "CR",
     Response.PR: "PR",
     Response.SD: "SD",
-    # Neither gone nor grown, with nothing to measure: as good as stable.
+    # Non-target disease alone, neither gone nor progressed: counted as stable.
     Response.NON_CR_NON_PD: "SD",
     Response.PD: "PD",
     Response.NE: "NE",
@@ -24,7 +24,7 @@ _CODES: dict[Response, ResponseCode] = {
 
 def imaging_overview(protocol: Protocol, state: ParticipantState, today: date) -> tuple[ImagingRow, ...]:
     """
-    Say of each planned tumour assessment where it stands, in the order of the protocol; none before day 0.
+    Return the status of each planned tumour assessment, in the order of the protocol; none before day 0.
 
     `today` is the site's calendar day; once participation has ended, the day of its end counts instead. Assessments
     that are no longer asked after progression have no row.
@@ -57,26 +57,26 @@ def judge_response(
     return tuple(point for point in judged if point not in state.timepoints), best
 
 
-def contradiction(told: str | None, overall: Response) -> str | None:
-    """Say how the investigator's response differs from the one that the lesions give, if it does."""
-    if told is None or told in (overall.value, _CODES[overall]):
+def contradiction(investigator: str | None, overall: Response) -> str | None:
+    """Return how the investigator's response differs from the one that the lesions give, or none if it does not."""
+    if investigator is None or investigator in (overall.value, _CODES[overall]):
         return None
-    return f"the investigator's response is {told}, the lesions give {overall}"
+    return f"the investigator's response is {investigator}, the lesions give {overall}"
 
 
 def responses_on(state: ParticipantState) -> tuple[ResponseOn, ...]:
     """
     Return the overall responses with the days of their scans, the earliest first.
 
-    What the lesions give counts; the investigator's response counts where no lesions were told.
+    The response that the lesions give counts; the investigator's counts where no lesions were reported.
     """
     judged = {point.assessed_on: _CODES[point.overall] for point in state.timepoints}
-    told: dict[date, ResponseCode] = {}
+    reported: dict[date, ResponseCode] = {}
     for step, response in state.responses:
         day = state.imaging_on.get(step)
         if day is not None:
-            told[day] = _CODES[Response(response)]
-    return tuple(ResponseOn(on=day, response=response) for day, response in sorted((told | judged).items()))
+            reported[day] = _CODES[Response(response)]
+    return tuple(ResponseOn(on=day, response=response) for day, response in sorted((reported | judged).items()))
 
 
 def progressed_on(state: ParticipantState) -> date | None:

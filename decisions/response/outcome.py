@@ -16,7 +16,7 @@ def response_outcome(
     visits: Iterable[Visit], state: ParticipantState, *, over: bool
 ) -> tuple[ResponseOutcome, str] | None:
     """
-    Return the outcome and why, or none while it is open; `over` says that participation ends.
+    Return the outcome and why, or none while it is open; `over` is true when participation ends.
 
     Responder: the best overall response is a confirmed CR or PR. Without one, at progression or when the planned
     assessments are over: non-responder, or not evaluable if no assessment after the baseline could be judged.
@@ -24,12 +24,12 @@ def response_outcome(
     response = confirmed_response(state)
     if response is not None:
         return ResponseStatus.RESPONDER, f"confirmed {response}"
-    said = _evaluable(state)
-    if Response.PD.value in said:
+    responses = _evaluable(state)
+    if Response.PD.value in responses:
         return ResponseStatus.NON_RESPONDER, "progression without a confirmed response"
     if not over and not _assessments_are_over(visits, state):
         return None
-    if not said:
+    if not responses:
         return ResponseStatus.NOT_EVALUABLE, "no assessment after the baseline could be judged"
     return ResponseStatus.NON_RESPONDER, "no confirmed response by the last assessment"
 
@@ -38,8 +38,8 @@ def confirmed_response(state: ParticipantState) -> str | None:
     """
     Return the confirmed response, CR or PR, if there is one.
 
-    By the measured lesions where there are any. Otherwise by the investigator's word: a CR or PR is confirmed when the
-    next assessment that could be judged is one too; a CR only by another CR.
+    By the measured lesions where there are any. Otherwise by the investigator's response: a CR or PR is confirmed when
+    the next assessment that could be judged is one too; a CR only by another CR.
     """
     best = state.best_response
     if best is not None:

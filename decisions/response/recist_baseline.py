@@ -1,7 +1,7 @@
 """
-What makes a baseline tumour assessment malformed by RECIST 1.1 (Eisenhauer EJC 2009;45:228-247, 3.1 and 4.2).
+What makes a baseline tumour assessment malformed by RECIST 1.1 (docs/domain.md, section 5; Eisenhauer, 3.1 and 4.2).
 
-Every problem is returned at once, in the order of the form, and none if later assessments can be held against it.
+Every problem is returned at once, in the order of the form, and none if later assessments can be compared with it.
 """
 
 from collections import Counter
@@ -33,7 +33,7 @@ def malformed_baseline(
 
 
 def listed_twice(form: str, lesions: Sequence[str]) -> Iterator[Problem]:
-    """A lesion stands once in a list; `form` is the list's name."""
+    """Yield the refusal of each lesion that is more than once in a list; `form` is the list's name."""
     for lesion, count in Counter(lesions).items():
         if count > 1:
             yield refusals.lesion_listed_twice(form, lesion, count)

@@ -1,5 +1,5 @@
 """
-The best overall response by RECIST 1.1, with confirmation (Eisenhauer EJC 2009;45:228-247).
+The best overall response by RECIST 1.1, with confirmation (docs/domain.md, section 5).
 
 Ranks as in pharmaverse admiralonco (confirmed BOR): CR, PR, SD, NON-CR/NON-PD, PD, NE.
 """
@@ -80,7 +80,7 @@ def _best_confirmed(rules: RecistRules, counting: Sequence[TimepointResponse]) -
 
 
 def _best_unconfirmed(rules: RecistRules, started_on: date, counting: Sequence[TimepointResponse]) -> Best:
-    """Fall back to stable disease where it lasted, however good it looked; then PD, then NE."""
+    """Return stable disease if it lasted, whatever the unconfirmed responses; then PD, then NE."""
     earliest = started_on + timedelta(days=rules.minimum_stable_days)
     from_day = f"day {rules.minimum_stable_days} ({earliest})"
     lasting = [point for point in counting if point.assessed_on >= earliest]
@@ -108,7 +108,7 @@ def _responded_on(rules: RecistRules, counting: Sequence[TimepointResponse]) -> 
 
 
 def _ended_on(progressed_on: date | None, died_on: date | None, new_therapy_on: date | None) -> date | None:
-    # A death after other therapy started says nothing of this response: it was followed until then.
+    # A death after other therapy started does not end this response: it was followed until then.
     if progressed_on is not None or died_on is None:
         return progressed_on
     return died_on if new_therapy_on is None or died_on <= new_therapy_on else None
@@ -127,7 +127,7 @@ def _duration_days(
 
 
 def _review(counting: Sequence[TimepointResponse]) -> tuple[str, ...]:
-    """Tell of disease after a CR that is not called PD: a data issue (Eisenhauer, table 3, note a)."""
+    """Return the assessments after a CR with disease that is not called PD (Eisenhauer, table 3, note a)."""
     complete = next((point for point in counting if point.overall is Response.CR), None)
     if complete is None:
         return ()

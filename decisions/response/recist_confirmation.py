@@ -1,7 +1,7 @@
 """
-Whether a later assessment confirms a response (Eisenhauer EJC 2009; algorithm of pharmaverse admiralonco, CBOR).
+Whether a later assessment confirms a response (docs/domain.md, section 5; algorithm of pharmaverse admiralonco, CBOR).
 
-A response counts only if it is seen again after `confirmation_days`, with nothing between that speaks against it.
+A response counts only if it is seen again after `confirmation_days`, with no contrary assessment between.
 """
 
 from collections.abc import Sequence

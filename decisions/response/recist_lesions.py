@@ -1,8 +1,8 @@
 """
 What makes a later tumour assessment malformed: it contradicts the baseline, an earlier one, or the unit.
 
-Every problem is returned at once, in the order of the form, and none if the assessment can be judged (Eisenhauer EJC
-2009;45:228-247).
+Every problem is returned at once, in the order of the form, and none if the assessment can be judged (docs/domain.md,
+section 5).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,8 +34,8 @@ def malformed_assessment(
     """
     Check an assessment against the baseline and the earlier assessments.
 
-    It is later than all of them, tells of every lesion of the baseline and of no other (but new ones), each in its own
-    organ, and its values are millimetres.
+    It is later than all of them, has every lesion of the baseline and no other (but new ones), each in its own organ,
+    and its values are millimetres.
     """
     return (
         *_not_later(baseline, earlier, assessment),
@@ -59,9 +59,9 @@ def _not_later(
 
 def _targets(baseline: BaselineAssessment, assessment: TumourAssessment) -> Iterator[Problem]:
     known = {target.id: target for target in baseline.targets}
-    told = [measurement.lesion for measurement in assessment.targets]
-    yield from listed_twice("targets", told)
-    yield from _missing("targets", [lesion for lesion in known if lesion not in told], "a measurement, or its state")
+    listed = [measurement.lesion for measurement in assessment.targets]
+    yield from listed_twice("targets", listed)
+    yield from _missing("targets", [lesion for lesion in known if lesion not in listed], "a measurement, or its state")
     for measurement in assessment.targets:
         yield from _changed("targets", known, measurement)
         yield from _merged_wrongly(assessment, measurement)
@@ -69,11 +69,11 @@ def _targets(baseline: BaselineAssessment, assessment: TumourAssessment) -> Iter
 
 def _non_targets(rules: RecistRules, baseline: BaselineAssessment, assessment: TumourAssessment) -> Iterator[Problem]:
     known = {lesion.id: lesion for lesion in baseline.non_targets}
-    told = [observation.lesion for observation in assessment.non_targets]
-    yield from listed_twice("non_targets", told)
+    listed = [observation.lesion for observation in assessment.non_targets]
+    yield from listed_twice("non_targets", listed)
     if assessment.non_target_overall is None:
         yield from _missing(
-            "non_targets", [lesion for lesion in known if lesion not in told], "a status, or non_target_overall"
+            "non_targets", [lesion for lesion in known if lesion not in listed], "a status, or non_target_overall"
         )
     for observation in assessment.non_targets:
         yield from _changed("non_targets", known, observation)
@@ -86,13 +86,13 @@ def _missing(form: str, lesions: Sequence[str], expected: str) -> Iterator[Probl
 
 
 def _changed(
-    form: str, known: Mapping[str, Lesion], told: TargetMeasurement | NonTargetObservation
+    form: str, known: Mapping[str, Lesion], found: TargetMeasurement | NonTargetObservation
 ) -> Iterator[Problem]:
-    lesion = known.get(told.lesion)
+    lesion = known.get(found.lesion)
     if lesion is None:
-        yield refusals.unknown_lesion(form, told, known)
-    elif lesion.organ is not told.organ:
-        yield refusals.organ_changed(f"{form}.{told.lesion}.organ", told.organ, lesion.organ)
+        yield refusals.unknown_lesion(form, found, known)
+    elif lesion.organ is not found.organ:
+        yield refusals.organ_changed(f"{form}.{found.lesion}.organ", found.organ, lesion.organ)
 
 
 def _merged_wrongly(assessment: TumourAssessment, measurement: TargetMeasurement) -> Iterator[Problem]:
@@ -141,17 +141,17 @@ def _centimetres(
     earlier: Sequence[TumourAssessment],
     assessment: TumourAssessment,
 ) -> Iterator[Problem]:
-    # One small value alone is no sign, since lesions shrink; and whoever has looked again has said so.
+    # One small value alone is no sign, since lesions shrink; `confirmed_in_mm` is the sender's confirmation.
     last = _last_sizes(baseline, earlier)
     sizes = _sizes(assessment)
     pairs = [(last[lesion], size) for lesion, size in sizes.items() if size and last.get(lesion)]
     if assessment.confirmed_in_mm or not pairs:
         return
-    told = ", ".join(f"{in_mm(size)} after {in_mm(before)}" for before, size in pairs)
+    pairs_in_words = ", ".join(f"{in_mm(size)} after {in_mm(before)}" for before, size in pairs)
     if all(_is_near(rules, before, size * MM_PER_CM) for before, size in pairs):
-        yield refusals.sizes_in_centimetres(told)
+        yield refusals.sizes_in_centimetres(pairs_in_words)
     if all(_is_near(rules, before * MM_PER_CM, size) for before, size in pairs):
-        yield refusals.last_sizes_in_centimetres(told)
+        yield refusals.last_sizes_in_centimetres(pairs_in_words)
 
 
 def _is_near(rules: RecistRules, wanted: Decimal, size: Decimal) -> bool:
@@ -166,4 +166,4 @@ def _last_sizes(baseline: BaselineAssessment, earlier: Sequence[TumourAssessment
 
 
 def _sizes(assessment: TumourAssessment) -> dict[str, Decimal]:
-    return {told.lesion: sum(told.diameters_mm, Decimal(0)) for told in assessment.targets if told.diameters_mm}
+    return {target.lesion: sum(target.diameters_mm, Decimal(0)) for target in assessment.targets if target.diameters_mm}

@@ -1,7 +1,7 @@
 """
-What each tumour assessment means by RECIST 1.1 (Eisenhauer EJC 2009;45:228-247).
+What each tumour assessment means by RECIST 1.1 (docs/domain.md, section 5; Eisenhauer EJC 2009;45:228-247).
 
-Targets are judged by their sum in millimetres, all other lesions by their look. All arithmetic is decimal and exact.
+Targets are judged by their sum in millimetres, all other lesions by their appearance. Arithmetic is decimal and exact.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def judge_timepoints(
     """
     Judge all assessments after baseline, the earliest first, in whatever order they come.
 
-    Each is held against the baseline and the smallest sum before it. An equivocal new lesion that a later assessment
+    Each is compared with the baseline and the smallest sum before it. An equivocal new lesion that a later assessment
     finds unequivocal counts from the first (docs/domain.md, section 5).
     """
     ordered = sorted(assessments, key=lambda assessment: assessment.assessed_on)
@@ -168,7 +168,7 @@ def _is_gone(rules: RecistRules, baseline: BaselineAssessment, sizes: Sizes) -> 
 
 
 def _continued(rules: RecistRules, earlier: tuple[TimepointResponse, ...], target: Finding) -> Finding:
-    """Keep a confirmed PR as PR until progression, where the protocol says so (EORTC RECIST questions)."""
+    """Keep a confirmed PR as PR until progression, if the protocol has it so (EORTC RECIST questions)."""
     progressed = any(point.overall is Response.PD for point in earlier)
     if not rules.confirmed_partial_response_continues or target.response is not Response.SD or progressed:
         return target
@@ -183,7 +183,7 @@ def _continued(rules: RecistRules, earlier: tuple[TimepointResponse, ...], targe
 
 def judge_non_target(baseline: BaselineAssessment, assessment: TumourAssessment) -> Finding:
     """
-    Judge the other lesions by their look: PD, else NE if one was not seen, else NON-CR/NON-PD or CR.
+    Judge the other lesions by their appearance: PD, else NE if one was not seen, else NON-CR/NON-PD or CR.
 
     CR takes normal tumour markers too, where any is followed (Eisenhauer, 4.3.3).
     """
@@ -203,7 +203,7 @@ def judge_non_target(baseline: BaselineAssessment, assessment: TumourAssessment)
 def _statuses(baseline: BaselineAssessment, assessment: TumourAssessment) -> set[NonTargetStatus]:
     found = {observation.lesion: observation.status for observation in assessment.non_targets}
     overall = assessment.non_target_overall
-    # A judgement of all of them together stands in for those that are not listed.
+    # A judgement of all of them together counts for those that are not listed.
     missing = NonTargetStatus.NOT_EVALUABLE if overall is None else overall
     listed = {found.get(lesion.id, missing) for lesion in baseline.non_targets}
     return listed if overall is None else listed | {overall}
@@ -246,7 +246,7 @@ def _about_new_lesions(assessment: TumourAssessment, counting: tuple[NewLesion, 
 
 
 def overall_response(target: Response | None, non_target: Response | None, *, new_lesion: bool) -> Response:
-    """Combine the three (Eisenhauer, tables 1 and 2); none where there is no such disease."""
+    """Combine the three (Eisenhauer, tables 1 and 2; docs/domain.md, section 5); none is no such disease."""
     if new_lesion or Response.PD in {target, non_target}:
         return Response.PD
     if target is None:

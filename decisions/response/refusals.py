@@ -56,7 +56,7 @@ def too_many_targets(where: str, count: int, maximum: int) -> Problem:
 
 
 def target_in_centimetres(rules: RecistRules, target: TargetLesion) -> Problem:
-    """The diameter of a target is so small that it looks like centimetres."""
+    """The diameter of a target is so small that it was probably given in centimetres."""
     return Problem(
         type=ProblemType.WRONG_UNIT,
         field=f"targets.{target.id}.diameter_mm",

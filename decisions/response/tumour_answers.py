@@ -1,4 +1,4 @@
-"""Answers that tell of lesions: what makes them malformed, as one problem with its place in the answer."""
+"""Answers with lesions: what makes them malformed, as one problem with its place in the answer."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -13,7 +13,7 @@ from schemas.state.participant import ParticipantState
 
 
 def malformed_tumour_answer(protocol: Protocol, state: ParticipantState, answer: Answer, today: date) -> Problem | None:
-    """Find what makes the lesions of an answer unusable by RECIST 1.1, if the protocol assesses by it."""
+    """Return the first refusal of the lesions of an answer by RECIST 1.1, or none, also without RECIST rules."""
     rules = protocol.recist
     if rules is None:
         return None
@@ -40,7 +40,7 @@ def treatment_starts_on(protocol: Protocol, state: ParticipantState, today: date
 
 
 def baseline_is_fresh(protocol: Protocol, state: ParticipantState, today: date) -> bool:
-    """Tell whether lymphodepletion may start on the lesions as told: within `baseline_within_days`, if RECIST holds."""
+    """Return whether the baseline lies within `baseline_within_days` before treatment; true without RECIST rules."""
     if protocol.recist is None:
         return True
     if state.baseline is None:

@@ -57,9 +57,9 @@ def computed_grade(event: AdverseEvent) -> ComputedGrade | None:
 
 def grade_question(event: AdverseEvent, computed: ComputedGrade | None) -> str | None:
     """
-    Say what a person should explain about an event's grade, or none.
+    Return the question about an event's grade that a person should answer, or none.
 
-    That is a reported grade other than the computed one, and whatever the grading itself leaves to a person's eye.
+    It is asked if the reported grade is not the computed one, or if the grading leaves a review to a person.
     """
     if computed is None:
         return None

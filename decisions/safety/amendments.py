@@ -1,8 +1,8 @@
 """
-Amendments of an adverse event: what changes, whether it may, and whether the DLT question must be asked again.
+Amendments of an adverse event: what changes, whether it may, and whether the event must be adjudicated again.
 
-An amendment is a new version of the whole event with its reason (21 CFR 11.10(e)). Nothing is
-overwritten: a grade may be lowered, since the earlier version keeps its grade and course.
+An amendment is a new version of the whole event with its reason (21 CFR 11.10(e); docs/domain.md, section 8). Nothing
+is overwritten: a grade may be lowered, since the earlier version keeps its grade and course.
 """
 
 import json
@@ -17,7 +17,7 @@ _BEARS_ON_DLT = ("grade", "onset_on", "related", "dlt", "category")
 
 
 def changes(before: AdverseEvent, after: AdverseEvent) -> tuple[FieldChange, ...]:
-    """Return the fields that differ, in the model's order; a time told in another zone is no change."""
+    """Return the fields that differ, in the model's order; a time given in another zone is no change."""
     old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
     return tuple(
         FieldChange(field=field, old=_text(old[field]), new=_text(new[field]))
@@ -30,11 +30,11 @@ def refused_amendment(
     known: Mapping[str, EventVersion], event_id: str, expected_version: int, after: AdverseEvent
 ) -> Problem | None:
     """
-    Say why an amendment may not stand, or `None`.
+    Return the refusal of an amendment, or `None`.
 
     `known` holds the newest version of each event by its id. `expected_version` (1 upward) is the version that the
-    person saw: of two amendments made at the same moment the second is refused, so that nobody changes what they have
-    not read. An amendment that changes nothing is refused too.
+    person saw: of two amendments to one version the second is refused, so that nobody changes what they have not
+    read. An amendment that changes nothing is refused too.
     """
     newest = known.get(event_id)
     if newest is None:
@@ -48,12 +48,12 @@ def refused_amendment(
 
 def upgraded(before: AdverseEvent, after: AdverseEvent) -> tuple[FieldChange, ...]:
     """
-    Return the changes for which the DLT question must be asked again; empty when the earlier answer stands.
+    Return the changes for which an event must be adjudicated again; empty when the earlier adjudication is kept.
 
-    They are those of grade, relatedness, category, onset and the reporter's own judgement, for better or worse (domain
-    rules, section 3: a changed adjudication re-runs the decision and keeps the old one). Relatedness changes when a
-    part becomes or ceases to be a possible cause, not when 'possible' becomes 'probable'. How long the event lasted is
-    not compared here: `decisions.dlt_criteria.find_candidate` looks at it day by day.
+    They are those of grade, relatedness, category, onset and the reporter's own judgement, up or down
+    (docs/domain.md, section 3: a changed adjudication re-runs the decision and keeps the old one). Relatedness changes
+    when a part becomes or ceases to be a possible cause, not when 'possible' becomes 'probable'. How long the event
+    lasted is not compared here: `decisions.dlt.criteria.find_candidate` judges it day by day.
     """
     fields = set(_BEARS_ON_DLT)
     if _possible_causes(before) != _possible_causes(after):

@@ -1,8 +1,8 @@
 """
-What the stopping rules read, made of what participants' workflows have told, and which findings are news.
+The stopping rules' input, from participants' safety summaries, and which of their findings are new.
 
-A finding holds its arm or the study. The committee lifts that by a signed decision: on what it has seen by then the
-rule does not fire again, on more it does (docs/domain.md, section 3).
+A finding holds its arm or the study until the committee lifts the hold by a signed decision. The rule does not fire
+again on the findings that the committee knew, and does on any further one (docs/domain.md, section 3).
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ from schemas.stopping.rules import Phase, SafetyEvent, SafetyRecord, StoppingFin
 
 
 def record_of(summary: SafetySummary, arm: str, phase: Phase) -> SafetyRecord:
-    """Return what the rules read of a participant's summary."""
+    """Return the record of a participant for the rules, from the participant's summary."""
     days = [dose.infused_on for dose in summary.infusions]
     return SafetyRecord(
         subject=summary.subject,
@@ -45,7 +45,7 @@ def _event(event: ReportedEvent) -> SafetyEvent:
 
 
 def _grade(event: ReportedEvent) -> int:
-    # While it is open which of the two grades stands, the higher one counts; but only a report makes a death.
+    # Until the grade query is answered the higher grade counts; only a report makes a death.
     computed = min(event.computed_grade or 0, FATAL - 1)
     return max(event.grade, computed)
 
@@ -58,17 +58,18 @@ def phase_of(state: ArmState, subject: str) -> Phase:
 
 def arm_records(state: ArmState) -> tuple[SafetyRecord, ...]:
     """
-    Return a record for everybody of the arm who was dosed or told of, in the order of subjects.
+    Return a record for everybody of the arm who was dosed or has a summary, in the order of subjects.
 
-    Rates are of the treated: who was dosed counts from then on, whether or not anything else was told.
+    Rates are of the treated: a dosed participant counts from the first dose on, with or without a summary.
     """
-    told = {
+    reported = {
         subject: record_of(summary, state.arm, phase_of(state, subject)) for subject, summary in state.summaries.items()
     }
     dosed = {
-        subject: _treated(state, subject, infused_on, told.get(subject)) for subject, infused_on in _first_doses(state)
+        subject: _treated(state, subject, infused_on, reported.get(subject))
+        for subject, infused_on in _first_doses(state)
     }
-    return tuple(record for _, record in sorted((told | dosed).items()))
+    return tuple(record for _, record in sorted((reported | dosed).items()))
 
 
 def _first_doses(state: ArmState) -> Iterable[tuple[str, date]]:
@@ -77,33 +78,33 @@ def _first_doses(state: ArmState) -> Iterable[tuple[str, date]]:
     return ((subject, infused_on) for subject, infused_on in given if infused_on is not None)
 
 
-def _treated(state: ArmState, subject: str, infused_on: date, told: SafetyRecord | None) -> SafetyRecord:
-    if told is not None and told.treated:
-        return told
-    known = told or SafetyRecord(subject=subject, arm=state.arm, treated=True, phase=phase_of(state, subject))
+def _treated(state: ArmState, subject: str, infused_on: date, reported: SafetyRecord | None) -> SafetyRecord:
+    if reported is not None and reported.treated:
+        return reported
+    known = reported or SafetyRecord(subject=subject, arm=state.arm, treated=True, phase=phase_of(state, subject))
     return known.model_copy(update={"treated": True, "last_infusion_on": infused_on})
 
 
-# News
+# New findings
 
 
 def arm_findings(rules: StoppingRules, state: ArmState) -> tuple[StoppingFinding, ...]:
-    """Return the findings of the arm's rules that its committee has not seen yet."""
+    """Return the new findings of the arm's rules."""
     found = fired(rules, arm_records(state), StoppingScope.ARM, state.arm)
-    return tuple(finding for finding in found if is_news(finding, state.fired))
+    return tuple(finding for finding in found if is_new(finding, state.fired))
 
 
 def study_findings(rules: StoppingRules, state: StudyState) -> tuple[StoppingFinding, ...]:
-    """Return the findings of the study's rules that nobody has seen yet."""
+    """Return the new findings of the study's rules."""
     found = fired(rules, tuple(state.safety.values()), StoppingScope.STUDY)
-    return tuple(finding for finding in found if is_news(finding, state.fired))
+    return tuple(finding for finding in found if is_new(finding, state.fired))
 
 
-def is_news(finding: StoppingFinding, earlier: Sequence[FiredRule]) -> bool:
+def is_new(finding: StoppingFinding, earlier: Sequence[FiredRule]) -> bool:
     """
-    Tell whether a finding says more than the rule's earlier ones: a higher count, or a participant not counted yet.
+    Return whether a finding goes beyond the rule's earlier ones: a higher count, or a participant not counted yet.
 
-    More treated participants alone are no news: they make a rate smaller. Nor is a count that has fallen.
+    More treated participants alone are not enough, since they make a rate smaller; nor is a count that has fallen.
     """
     same = [rule for rule in earlier if (rule.rule, rule.arm) == (finding.rule_id, finding.arm)]
     highest = max((rule.count or 0 for rule in same), default=0)

@@ -29,7 +29,7 @@ def participant_without_event(subject: str, event_id: str, known: Sequence[str])
 
 
 def version_changed(newest: EventVersion, expected_version: int) -> Problem:
-    """An amendment goes by another version than the newest one."""
+    """An amendment is of another version than the newest one."""
     return Problem(
         type=ProblemType.VERSION_CHANGED,
         field="version",

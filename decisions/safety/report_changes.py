@@ -1,7 +1,7 @@
 """
-How the clocks of safety reports follow an event through its versions (21 CFR 312.32).
+How the clocks of safety reports follow an event through its versions (docs/domain.md, section 8).
 
-`decisions.reporting_clocks` says what one version of an event asks for; here that is compared with what runs already.
+The reports that a version asks for (`decisions.safety.reporting_clocks`) are compared with those that run already.
 """
 
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ class ReportChanges(NamedTuple):
     started: tuple[ReportDue, ...] = ()
 
 
-class Moments(NamedTuple):
-    """When the site came to know what this version says, and when the sponsor did: it is told with the version."""
+class VersionTimes(NamedTuple):
+    """When the site came to know the content of a version, and when the sponsor received it, with the version."""
 
     aware_at: datetime
-    told_at: datetime
+    received_at: datetime
 
 
 def report_changes(
@@ -32,23 +32,23 @@ def report_changes(
     before: AdverseEvent | None,
     after: AdverseEvent,
     rows: Mapping[ReportKind, ReportRow],
-    moments: Moments,
+    times: VersionTimes,
 ) -> ReportChanges:
     """
     Return what a version of an event changes in its clocks; `before` is none for a first report.
 
-    A report that was made stays made. One that is owed stops when the event no longer asks for it, and starts anew
+    A report that was made stays made. One that is due stops when the event no longer asks for it, and starts anew
     only when it is due earlier than before. An event that becomes serious is reported to the sponsor anew, even if it
-    had been told as one of special interest. A SUSAR's day 0 is the sponsor's receipt of what makes it one: the SAE's
-    report, or the amendment if that came later (21 CFR 312.32).
+    had been reported as one of special interest. A SUSAR's day 0 is the sponsor's receipt of what makes it one: the
+    SAE's report, or the amendment if that came later (21 CFR 312.32).
     """
-    standing = dict(rows)
+    running = dict(rows)
     if _becomes_serious(before, after):
-        standing = {kind: row for kind, row in standing.items() if not (kind is ReportKind.SAE and row.reported_at)}
-    due = reports_due(clocks, after, moments.aware_at, _received_at(standing, moments.told_at))
+        running = {kind: row for kind, row in running.items() if not (kind is ReportKind.SAE and row.reported_at)}
+    due = reports_due(clocks, after, times.aware_at, _sponsor_received_at(running, times.received_at))
     asked = {report.kind for report in due}
-    stopped = tuple(kind for kind, row in standing.items() if row.reported_at is None and kind not in asked)
-    return ReportChanges(stopped, tuple(report for report in due if _starts(standing.get(report.kind), report)))
+    stopped = tuple(kind for kind, row in running.items() if row.reported_at is None and kind not in asked)
+    return ReportChanges(stopped, tuple(report for report in due if _starts(running.get(report.kind), report)))
 
 
 def reports_after_receipt(
@@ -66,11 +66,11 @@ def _becomes_serious(before: AdverseEvent | None, after: AdverseEvent) -> bool:
     return before is not None and not seriousness_of(before) and bool(seriousness_of(after))
 
 
-def _received_at(rows: Mapping[ReportKind, ReportRow], told_at: datetime) -> datetime | None:
+def _sponsor_received_at(rows: Mapping[ReportKind, ReportRow], received_at: datetime) -> datetime | None:
     sae = rows.get(ReportKind.SAE)
     if sae is None or sae.reported_at is None:
         return None
-    return max(sae.reported_at, told_at)
+    return max(sae.reported_at, received_at)
 
 
 def _starts(row: ReportRow | None, due: ReportDue) -> bool:

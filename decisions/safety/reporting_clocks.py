@@ -1,5 +1,5 @@
 """
-Which safety reports are owed, by when, and whether they were made in time (21 CFR 312.32, ICH E2A).
+Which safety reports are due, by when, and whether they were made in time (docs/domain.md, section 8).
 
 ICH E2A: a SUSAR is a serious adverse event that is suspected to be related and is not expected by the reference safety
 information. What is not judged yet counts as the stricter case.
@@ -22,13 +22,13 @@ from schemas.safety.reports import (
 
 
 def seriousness_of(event: AdverseEvent) -> tuple[Seriousness, ...]:
-    """Return the criteria of ICH E2A that the event meets; a death told only by its grade or outcome is among them."""
+    """Return the criteria of ICH E2A that the event meets; a death by its grade or outcome alone is among them."""
     died = event.grade == FATAL or event.outcome is EventOutcome.FATAL
     return tuple(dict.fromkeys((*event.seriousness, *((Seriousness.DEATH,) if died else ()))))
 
 
 def is_fatal(event: AdverseEvent) -> bool:
-    """Tell whether the event is a death."""
+    """Return whether the event is a death."""
     return Seriousness.DEATH in seriousness_of(event)
 
 
@@ -38,7 +38,7 @@ def reports_due(
     """
     Return the reports that an event asks for, the earliest duty first (docs/domain.md, section 8).
 
-    The site tells the sponsor of an SAE, or of an event of special interest, within `sae_hours` after it came to know
+    The site reports an SAE, or an event of special interest, to the sponsor within `sae_hours` after it came to know
     (`aware_at`). A SUSAR is due on the last day of its count, to the end of that day: day 0 is the sponsor's receipt
     (`sponsor_received_at`; none: no such clock runs yet), and days are those of the time zone in which it is written.
     A fatal or life-threatening one has a follow-up `follow_up_days` after its own last day. For an amended event both
@@ -61,7 +61,7 @@ def reports_due(
 
 
 def judge_timeliness(due: ReportDue, reported_at: datetime | None, now: datetime) -> Timeliness:
-    """Say whether a report kept its clock; the due time itself is still in time."""
+    """Judge whether a report kept its clock; the due time itself is still in time."""
     if reported_at is not None:
         if reported_at <= due.due_at:
             return Timeliness(status=TimelinessStatus.MET, why=f"reported {_at(reported_at)}, due {_at(due.due_at)}")
@@ -126,8 +126,8 @@ def _in_full(event: AdverseEvent) -> str:
     return f"serious ({', '.join(seriousness_of(event))})"
 
 
-def _at(moment: datetime) -> str:
-    return moment.isoformat(sep=" ", timespec="minutes")
+def _at(instant: datetime) -> str:
+    return instant.isoformat(sep=" ", timespec="minutes")
 
 
 def _in_words(span: timedelta) -> str:

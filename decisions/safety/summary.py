@@ -1,6 +1,6 @@
-"""What a participant's workflow tells its arm and the study of the participant's safety, and when it has news."""
+"""A participant's safety summary for the arm and the study, and which events are reported to them at once."""
 
-from decisions.dlt.status import criterion_of, standing_of
+from decisions.dlt.status import criterion_of, dlt_status_of
 from decisions.safety.adverse_events import computed_grade, event_ids, event_of, version_of, worst_grade
 from decisions.safety.reporting_clocks import is_fatal, seriousness_of
 from decisions.state.participant import DISPOSITIONS
@@ -14,7 +14,7 @@ from schemas.stopping.rules import RelatedDeathRule, StoppingRules
 
 def summary_of(protocol: Protocol, state: ParticipantState) -> SafetySummary | None:
     """
-    Summarise a participant's safety for the arm; none before a slot was given.
+    Return a participant's safety summary for the arm; none before a slot was given.
 
     Of the events it has those that the committee or a stopping rule may count: severe ones, those that are or may be
     dose-limiting or were judged so, and those from the lowest grade that a stopping rule names. Deaths are among them.
@@ -45,12 +45,12 @@ def summary_of(protocol: Protocol, state: ParticipantState) -> SafetySummary | N
 
 
 def concerns_arm(event: AdverseEvent) -> bool:
-    """Tell whether the arm hears of an event's report at once: from severe on, as reported or as computed."""
+    """Return whether an event is reported to the arm at once: from severe on, by either grade."""
     return is_fatal(event) or worst_grade(event, computed_grade(event)) >= SEVERE
 
 
 def concerns_study(rules: StoppingRules, event: AdverseEvent) -> bool:
-    """Tell whether the study hears of it, too: a death, or a grade that some stopping rule counts."""
+    """Return whether an event is reported to the study, too: a death, or a grade that some stopping rule counts."""
     if not rules:
         return False
     least = lowest_counted_grade(rules)
@@ -81,7 +81,7 @@ def _reported(state: ParticipantState, event_id: str) -> ReportedEvent:
         ended_on=event.ended_on,
         related=event.related,
         serious=bool(seriousness_of(event)),
-        dlt=standing_of(state, event_id),
+        dlt=dlt_status_of(state, event_id),
         dlt_criterion=criterion_of(state, event_id),
         computed_grade=None if computed is None else computed.grade,
         fatal=True if is_fatal(event) and event.grade != FATAL else None,

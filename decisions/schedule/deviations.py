@@ -1,4 +1,4 @@
-"""Visits out of their windows, which are protocol deviations, and where each planned tumour assessment stands."""
+"""Visits out of their windows, which are protocol deviations, and the status of each planned tumour assessment."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
@@ -20,7 +20,7 @@ def visit_window(visit: Visit, day_zero: date) -> VisitWindow:
 
 def visit_deviation(window: VisitWindow, done_on: date | None, today: date) -> Deviation | None:
     """
-    Say how the visit departs from its window, or none where it does not, or not yet.
+    Return how the visit departs from its window, or none where it does not, or not yet.
 
     Both ends of the window are inside. A visit that is not done is missed from the day after its window closes;
     `today` is the site's calendar day, or the day on which participation ended.
@@ -36,7 +36,7 @@ def visit_deviation(window: VisitWindow, done_on: date | None, today: date) -> D
 
 def imaging_status(planned: Iterable[VisitWindow], done_on: Mapping[str, date], today: date) -> tuple[ImagingRow, ...]:
     """
-    Say of each planned tumour assessment where it stands, in the order given.
+    Return the status of each planned tumour assessment, in the order given.
 
     `done_on` holds the day of the scan by visit; scans of other visits are left out. `today` is as in
     `visit_deviation`.
@@ -46,14 +46,14 @@ def imaging_status(planned: Iterable[VisitWindow], done_on: Mapping[str, date], 
 
 def _imaging_row(window: VisitWindow, done_on: date | None, today: date) -> ImagingRow:
     deviation = visit_deviation(window, done_on, today)
-    status, why = _standing(window, done_on, today)
+    status, why = _status_in_window(window, done_on, today)
     if deviation is not None:
         missed = deviation.kind is DeviationKind.MISSED
         status, why = ImagingStatus.MISSED if missed else ImagingStatus.DONE_OUT_OF_WINDOW, deviation.why
     return ImagingRow(window=window, done_on=done_on, status=status, why=why)
 
 
-def _standing(window: VisitWindow, done_on: date | None, today: date) -> tuple[ImagingStatus, str]:
+def _status_in_window(window: VisitWindow, done_on: date | None, today: date) -> tuple[ImagingStatus, str]:
     if done_on is not None:
         return ImagingStatus.DONE, f"{window.visit} was done on {done_on}, {_in_words(window)}"
     if today < window.opens_on:

@@ -12,7 +12,7 @@ from schemas.schedule.task import Task, TaskEnd, TaskKind, TaskPlan
 OUTLIVES_PARTICIPATION = frozenset(
     {TaskKind.DLT_ADJUDICATION, TaskKind.GRADE_QUERY, TaskKind.SAE_REPORT, TaskKind.SUSAR_REPORT}
 )
-"""What is owed of an adverse event stays owed when its participant leaves (docs/domain.md, section 8)."""
+"""What is due for an adverse event remains due when its participant leaves (docs/domain.md, section 8)."""
 
 
 def plan_task(times: Mapping[str, TaskTimes], plan: TaskPlan, *, owner: str, number: int, now: datetime) -> Task:
@@ -49,8 +49,8 @@ def step_of(task_id: str) -> str:
 
 
 def next_deadline(tasks: Iterable[Task]) -> datetime | None:
-    """Return the earliest moment at which any open task needs a reminder, an escalation or its expiry."""
-    return min((moment for task in tasks for moment in _deadlines(task)), default=None)
+    """Return the earliest time at which any open task needs a reminder, an escalation or its expiry."""
+    return min((deadline for task in tasks for deadline in _deadlines(task)), default=None)
 
 
 def _deadlines(task: Task) -> list[datetime]:
@@ -71,7 +71,7 @@ def passed_deadlines(tasks: Iterable[Task], now: datetime) -> list[TaskDeadline]
     """
     Return the facts that follow from the clock having reached `now`.
 
-    A task whose window has closed expires, and is neither reminded nor escalated at that same moment.
+    A task whose window has closed expires, and is neither reminded nor escalated at that same time.
     """
     return [fact for task in tasks if (fact := _passed(task, now)) is not None]
 
@@ -89,5 +89,5 @@ def _passed(task: Task, now: datetime) -> TaskDeadline | None:
     return None
 
 
-def _day(moment: datetime) -> str:
-    return moment.date().isoformat()
+def _day(instant: datetime) -> str:
+    return instant.date().isoformat()

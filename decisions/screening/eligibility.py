@@ -23,7 +23,7 @@ from schemas.screening.panel import AntigenProfile, ProfileOutcome
 
 
 class Case(Frozen):
-    """Everything that the criteria look at."""
+    """Everything that the criteria are judged on."""
 
     rules: Eligibility
     age_years: int
@@ -251,7 +251,7 @@ CRITERIA: tuple[Callable[[Case], CriterionVerdict], ...] = (
 
 
 def _is_pregnant(form: EligibilityForm) -> bool | None:
-    """Return none where only a test could say: not tested, or 'not applicable' without that being so."""
+    """Return none without a usable pregnancy test: not tested, or 'not applicable' where it is not so."""
     if form.pregnancy_test in ("positive", "negative"):
         return form.pregnancy_test == "positive"
     test_is_not_needed = form.pregnancy_test == "not_applicable" and form.childbearing_potential is False

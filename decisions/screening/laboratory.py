@@ -2,7 +2,7 @@
 Laboratory values against the protocol's cut-offs (trial record NCT07510828, Eligibility, inclusion 6).
 
 Eligibility and the check before lymphodepletion share these rules. A value that cannot be trusted (wrong unit,
-implausible) is never judged: it counts as missing.
+implausible) is not judged: it counts as missing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ def laboratory_problems(
     """
     Return what makes given values unusable: an unknown analyte, another unit, or a value outside the plausible range.
 
-    `field` is where the values stand in the answer; problems name '<field>.<analyte>.unit' or '.value'.
+    `field` is the values' place in the answer; problems name '<field>.<analyte>.unit' or '.value'.
     """
     by_analyte = {rule.analyte: rule for rule in rules}
     return tuple(

@@ -18,7 +18,7 @@ from schemas.screening.panel import (
 
 
 class Reading(Frozen):
-    """What one adequate sample says of one antigen."""
+    """The result of one adequate sample for one antigen."""
 
     sample: SampleType
     collected_on: date
@@ -88,7 +88,7 @@ def _judge_antigen(entry: PanelEntry, adequate: Sequence[SampleResult]) -> Antig
 
 
 def _readings(entry: PanelEntry, adequate: Sequence[SampleResult]) -> list[Reading]:
-    """Return what the samples say, the decisive one first; of two from one day the lower decides, to be cautious."""
+    """Return the results of the samples, the decisive one first; of two from one day the lower decides."""
     kinds = list(dict.fromkeys(sample.sample for sample in adequate))
     found = [
         _reading(sample, result, entry.threshold)
@@ -107,17 +107,17 @@ def _reading(sample: SampleResult, result: AntigenResult, threshold: Threshold) 
     if result.percent_by_intensity is None:
         detected = bool(result.detected)
         words = f"{origin}: {'detected' if detected else 'not detected'}"
-        return _made(sample, detected, float(detected), words)
+        return _reading_of(sample, detected, float(detected), words)
     percent = percent_at_or_above(result.percent_by_intensity, threshold.minimum_intensity)
     limit = Decimal(str(threshold.percent_cells))
     words = (
         f"{origin}: {percent.normalize():f}% of cells at {threshold.minimum_intensity}+ or more, "
         f"threshold {threshold.percent_cells:g}%"
     )
-    return _made(sample, percent >= limit, float(percent / limit), words)
+    return _reading_of(sample, percent >= limit, float(percent / limit), words)
 
 
-def _made(sample: SampleResult, positive: bool, ratio: float, words: str) -> Reading:
+def _reading_of(sample: SampleResult, positive: bool, ratio: float, words: str) -> Reading:
     return Reading(sample=sample.sample, collected_on=sample.collected_on, positive=positive, ratio=ratio, words=words)
 
 
@@ -131,9 +131,9 @@ def percent_at_or_above(percent_by_intensity: Sequence[float], minimum_intensity
 
 
 def _reason(decisive: Reading, dissenting: Sequence[Reading]) -> str:
-    said = _said(decisive)
-    return f"{said}; discordant: {'; '.join(_said(other) for other in dissenting)}" if dissenting else said
+    words = _in_words(decisive)
+    return f"{words}; discordant: {'; '.join(_in_words(other) for other in dissenting)}" if dissenting else words
 
 
-def _said(reading: Reading) -> str:
+def _in_words(reading: Reading) -> str:
     return f"{reading.words}: {'positive' if reading.positive else 'negative'}"

@@ -46,12 +46,12 @@ def _decide(state: ArmState, fact: f.Decided) -> ArmState:
         # No slot may slip out between this fact and the ArmClosed that follows it.
         return decided.model_copy(update={"status": ArmStatus.CLOSED})
     if state.review_due and fact.action is DecisionAction.STAY:
-        return _go_on(decided)
+        return _continue_cohort(decided)
     return _open_cohort(decided, fact)
 
 
-def _go_on(state: ArmState) -> ArmState:
-    # The review leaves the present cohort as it is; had it been due for a decision, that is asked for anew.
+def _continue_cohort(state: ArmState) -> ArmState:
+    # The review leaves the present cohort as it is; if its decision was due, the committee is asked again.
     due = state.status is ArmStatus.DECISION_DUE
     return state.model_copy(update={"status": ArmStatus.OPEN}) if due else state
 
@@ -74,7 +74,7 @@ def _expands(fact: f.Decided) -> bool:
         case DecisionAction.EXPAND | DecisionAction.DE_ESCALATE:
             return True
         case DecisionAction.STAY:
-            # The rule itself says 'stay' only while the first cohort is not full: that leaves its size as it is.
+            # The rule recommends 'stay' only while the first cohort is not full: that leaves its size as it is.
             return fact.recommended is not DecisionAction.STAY
         case DecisionAction.ESCALATE | DecisionAction.STOP | DecisionAction.DECLARE_RP2D:
             return False

@@ -88,7 +88,7 @@ def _dosed(slot: SlotRecord, fact: f.FirstDoseReported) -> SlotRecord:
 
 
 def _judged(slot: SlotRecord, status: DltStatus) -> SlotRecord:
-    # An outcome stands, but for a DLT that is found later (docs/domain.md, section 3); a DLT is never taken back.
+    # An outcome changes only to a DLT that is found later (docs/domain.md, section 3); a DLT is never revoked.
     pending = slot.state in (SlotState.GIVEN, SlotState.DOSED)
     if not pending and status is not DltStatus.DLT:
         return slot
@@ -97,7 +97,7 @@ def _judged(slot: SlotRecord, status: DltStatus) -> SlotRecord:
 
 def _clear_stagger(state: ArmState, subject: str) -> ArmState:
     slot = _latest_slot(state, subject)
-    # News of an earlier cohort's first participant must not let the present cohort's others be dosed.
+    # The observation of an earlier cohort's first participant must not let the present cohort's others be dosed.
     if slot is None or (slot.cohort, slot.level) != (state.cohort, state.level):
         return state
     return state.model_copy(update={"stagger_cleared": True})

@@ -6,13 +6,13 @@ from schemas.state.study import HoldRecord
 
 
 def hold_sha256(hold: HoldRecord) -> str:
-    """Return the hash of a hold in force: by whom, when and why it was placed (21 CFR 11.70)."""
+    """Return the hash of a hold: by whom, when and why it was placed (21 CFR 11.70); 64 hex digits."""
     return content_sha256(hold)
 
 
 def review_hold(arm: str) -> str:
     """
-    Return the scope of the arm's own hold while an earlier decision is under review: '<arm>/review'.
+    Return the scope of the arm's own hold during the review of an earlier decision: '<arm>/review'.
 
     It is not the arm's scope, under which the study keeps its holds: one that is lifted must not end the other.
     """
@@ -29,7 +29,7 @@ def freed_by_review(state: ArmState, lowest_toxic: int | None) -> tuple[str, ...
     review = state.decisions[-1]
     if review.level is None:
         return ()
-    # Places of Phase 2 stand in no cohort: they are at the level that was in force when the review was decided.
+    # Places of Phase 2 are in no cohort: they are at the level of the time when the review was decided.
     levels = dict.fromkeys(state.held_for_review, review.from_level) | {
         slot.subject: slot.level for slot in state.slots
     }

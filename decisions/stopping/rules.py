@@ -1,5 +1,5 @@
 """
-Which stopping rules fire on the safety records as they are, and why (docs/domain.md, section 3).
+Which stopping rules fire on the present safety records, and why (docs/domain.md, section 3).
 
 A finding is a fact of the day: it is for the caller to hold the arm or the study, and not to fire again on the counts
 that the committee has already seen.
@@ -11,7 +11,7 @@ from math import comb
 from typing import assert_never
 
 from schemas.stopping.rules import (
-    EventBehind,
+    CountedEvent,
     EventCountRule,
     EventRateRule,
     PosteriorBoundary,
@@ -104,9 +104,9 @@ def fired(
 
 def _finding(rule: StoppingRule, records: Sequence[SafetyRecord], arm: str | None) -> StoppingFinding | None:
     treated = sum(record.treated for record in _population(rule, records))
-    behind = list(_behind(rule, records))
-    subjects = tuple(dict.fromkeys(record.subject for record, _ in behind))
-    count = len(behind) if isinstance(rule, EventCountRule) else len(subjects)
+    counted = list(_counted_events(rule, records))
+    subjects = tuple(dict.fromkeys(record.subject for record, _ in counted))
+    count = len(counted) if isinstance(rule, EventCountRule) else len(subjects)
     fires_at = boundary(rule, treated)
     if fires_at is None or count < fires_at:
         return None
@@ -120,12 +120,12 @@ def _finding(rule: StoppingRule, records: Sequence[SafetyRecord], arm: str | Non
         fires_at=fires_at,
         why=f"{where}: {_in_words(rule, count, treated, fires_at)}",
         subjects=subjects,
-        events=tuple(_named(record, event) for record, event in behind),
+        events=tuple(_named(record, event) for record, event in counted),
     )
 
 
-def _named(record: SafetyRecord, event: SafetyEvent) -> EventBehind:
-    return EventBehind(
+def _named(record: SafetyRecord, event: SafetyEvent) -> CountedEvent:
+    return CountedEvent(
         subject=record.subject, event_id=event.event_id, term=event.term, grade=event.grade, onset_on=event.onset_on
     )
 
@@ -143,7 +143,7 @@ def _population(rule: StoppingRule, records: Sequence[SafetyRecord]) -> Sequence
             assert_never(rule)
 
 
-def _behind(rule: StoppingRule, records: Sequence[SafetyRecord]) -> Iterator[tuple[SafetyRecord, SafetyEvent]]:
+def _counted_events(rule: StoppingRule, records: Sequence[SafetyRecord]) -> Iterator[tuple[SafetyRecord, SafetyEvent]]:
     for record in _population(rule, records):
         for event in record.events:
             if _counts(rule, record, event):

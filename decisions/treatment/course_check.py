@@ -17,11 +17,11 @@ def check_course(
     verdicts: Sequence[SupportVerdict] = (),
 ) -> Problem | None:
     """
-    Find what is against the rules in a course that was given after the infusion of `given_infusion_on`.
+    Return the refusal of a course that was given after the infusion of `given_infusion_on`, or none.
 
     A lower dose than the agent's is allowed, a higher one is not. Days run from the infusion's day to `window_days`
-    after it, both included. `verdicts` are those on this participant, in the order of their days: the course tells days
-    and no hours, so an administration on the day of a hold or stop may have come before it and stands.
+    after it, both included. `verdicts` are those on this participant, in the order of their days: the course has days
+    and no hours, so an administration on the day of a hold or stop may have come before it and is accepted.
     """
     if not course.administered_on:
         return None
@@ -63,7 +63,7 @@ def _too_many_or_too_close(agent: CytokineAgent, days: Sequence[date]) -> Proble
 
 def _withheld(days: Sequence[date], verdicts: Sequence[SupportVerdict]) -> Problem | None:
     for day in days:
-        verdict = _standing(day, verdicts)
+        verdict = _hold_or_stop_on(day, verdicts)
         if verdict is None:
             continue
         if verdict.state is SupportState.STOP:
@@ -72,8 +72,8 @@ def _withheld(days: Sequence[date], verdicts: Sequence[SupportVerdict]) -> Probl
     return None
 
 
-def _standing(day: date, verdicts: Sequence[SupportVerdict]) -> SupportVerdict | None:
-    """Return the hold or stop that stood all through the day, if there is one."""
+def _hold_or_stop_on(day: date, verdicts: Sequence[SupportVerdict]) -> SupportVerdict | None:
+    """Return the hold or stop that was in force for the whole day, if there is one."""
     before = [verdict for verdict in verdicts if verdict.judged_on < day]
     stop = next((verdict for verdict in before if verdict.state is SupportState.STOP), None)
     if stop is not None or not before:

@@ -1,4 +1,4 @@
-"""Cytokine courses of one participant: after which infusions, until when, and what is against one that was given."""
+"""Cytokine courses of one participant: after which infusions, until when, and the check of one that was given."""
 
 from datetime import date, timedelta
 
@@ -39,7 +39,7 @@ def planned_courses(cytokine: CytokineSupport, state: ParticipantState) -> tuple
 
 
 def course_detail(cytokine: CytokineSupport) -> dict[str, str]:
-    """Return what the task of a course says of the drug and its dose, in million units per square metre."""
+    """Return the detail of a course's task: the drug and its dose, in million units per square metre."""
     return {"agent": cytokine.agent, "million_units_per_m2": f"{cytokine.million_units_per_m2:g}"}
 
 
@@ -49,7 +49,7 @@ def infusion_number(step: str) -> int:
 
 
 def judge_support(rules: CytokineRules, state: ParticipantState, today: date) -> SupportVerdict:
-    """Say whether cytokines may be given today, no earlier than the latest day that the record tells."""
+    """Judge whether cytokines may be given today, or on the latest day on record if that is later."""
     first = min((infusion.started_at.date() for infusion in state.infusions), default=today)
     onsets = [event.onset_on for event in state.adverse_events]
     day = max([today, state.latest_on, *onsets])
@@ -59,7 +59,7 @@ def judge_support(rules: CytokineRules, state: ParticipantState, today: date) ->
 def wrong_course(
     cytokine: CytokineSupport, rules: CytokineRules, state: ParticipantState, step: str, course: CytokineCourse
 ) -> Problem | None:
-    """Find what is against the rules in a course that a site tells of; the first agent holds where none is named."""
+    """Return the refusal of a course that a site reports, or none; without an agent it is of the protocol's first."""
     planned = next((known for known in planned_courses(cytokine, state) if known.step == step), None)
     if planned is None:
         return None
@@ -75,7 +75,7 @@ def wrong_course(
 
 
 def course_title(step: str) -> str:
-    """Say what is to be done after an infusion, or at a course's step, and for which cycle."""
+    """Return the title of a course's task, for an infusion's step or the course's own."""
     return f"Give the cytokine course{cycle_in_words(step)}"
 
 

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from decisions.dlt.status import open_events, standing_of
+from decisions.dlt.status import dlt_status_of, open_events
 from decisions.response.imaging import progressed_on, responses_on
 from decisions.safety.event_ids import event_id
 from decisions.treatment.readiness import CYCLE
@@ -44,9 +44,9 @@ def treatment_record(
 
 
 def _events(state: ParticipantState) -> tuple[AdverseEvent, ...]:
-    # Once the rule was asked, its standing says whether an event is dose-limiting, and no more the reporter's word.
+    # Once an event was judged by the rule, its DLT status counts, and no longer the reporter's own judgement.
     return tuple(
-        event.model_copy(update={"dlt": standing_of(state, name) is EventDlt.CONFIRMED})
+        event.model_copy(update={"dlt": dlt_status_of(state, name) is EventDlt.CONFIRMED})
         if (name := event_id(number)) in state.dlt_findings
         else event
         for number, event in enumerate(state.adverse_events, start=1)
@@ -60,9 +60,9 @@ def last_infusion_on(state: ParticipantState) -> date | None:
 
 def may_be_judged(state: ParticipantState) -> bool:
     """
-    Tell whether a further cycle is to be considered at all now.
+    Return whether a further cycle is to be considered now.
 
-    Not before a tumour assessment since the last infusion, nor after the last word: declined, or never.
+    Not before a tumour assessment since the last infusion, nor after a refusal by the site or a verdict of never.
     """
     last = last_infusion_on(state)
     final = state.retreatment is not None and state.retreatment.state is SupportState.NEVER
@@ -90,8 +90,8 @@ def cycle_starts_on(protocol: Protocol, state: ParticipantState) -> date:
     return state.cycle_depleted_on - timedelta(days=protocol.lymphodepletion.days[0])
 
 
-def says_the_same(earlier: SupportVerdict | None, verdict: SupportVerdict) -> bool:
-    """Tell whether a verdict is the earlier one, but for the day of the judgement."""
+def same_verdict(earlier: SupportVerdict | None, verdict: SupportVerdict) -> bool:
+    """Return whether a verdict is the earlier one, but for the day of the judgement."""
     return earlier is not None and (earlier.state, earlier.reasons) == (verdict.state, verdict.reasons)
 
 

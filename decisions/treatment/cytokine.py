@@ -26,9 +26,9 @@ _ABBREVIATED = (EventCategory.CRS, EventCategory.ICANS, EventCategory.GVHD)
 
 def grade_on(event: AdverseEvent, day: date) -> int:
     """
-    Return the event's CTCAE grade on a day, 0 when it was not there.
+    Return the event's CTCAE grade on a day, 0 when it had not begun or had ended.
 
-    The event is there from its onset to its end, both days included. Where its course says nothing yet, the worst
+    The event lasts from its onset to its end, both days included. Before the first entry of its course, the worst
     grade is assumed.
     """
     if day < event.onset_on or (event.ended_on is not None and day > event.ended_on):
@@ -56,11 +56,11 @@ def judge_cytokine(
     earlier: SupportVerdict | None = None,
 ) -> SupportVerdict:
     """
-    Say whether the next cytokine administration is given, held, or stopped for good, naming each event and limit.
+    Judge whether the next cytokine administration is given, held, or stopped for good, naming each event and limit.
 
     A stop is never undone, and a hold that the last check found goes on from the `earlier` verdict's first day. An
-    event is related to the cytokine when its causality says so; an event that is only 'related' may be due to another
-    part. `today` is the site's calendar day, and no earlier than the latest day that the participant's record tells.
+    event is related to the cytokine by its causality for the cytokine; one that is only 'related' may be due to another
+    part. `today` is the site's calendar day, and no earlier than the latest day on the participant's record.
     """
     if earlier is not None and earlier.state is SupportState.STOP:
         return earlier

@@ -14,9 +14,9 @@ CYCLE = "cycle-"
 
 def treatment_is_over(state: ParticipantState, step: str) -> bool:
     """
-    Tell whether no study treatment may follow at this step any more.
+    Return whether no study treatment may follow at this step any more.
 
-    The planned infusions end with the judgement of the DLT window, whatever it says. A further cycle comes after it,
+    The planned infusions end with the judgement of the DLT window, whatever its result. A further cycle comes after it,
     and ends with a dose-limiting toxicity only.
     """
     judged = state.dlt is DltStatus.DLT if step.startswith(CYCLE) else state.dlt is not None
@@ -24,7 +24,7 @@ def treatment_is_over(state: ParticipantState, step: str) -> bool:
 
 
 def lymphodepletion_doses(rule: Lymphodepletion) -> dict[str, str]:
-    """Return what the task of a day of lymphodepletion tells: both doses in mg/m2."""
+    """Return the detail of the task for a day of lymphodepletion: both doses in mg/m2."""
     return {
         "fludarabine_mg_per_m2": f"{rule.fludarabine_mg_per_m2:g}",
         "cyclophosphamide_mg_per_m2": f"{rule.cyclophosphamide_mg_per_m2:g}",
@@ -42,7 +42,7 @@ def failed_treatment_criteria(
     """
     Return why treatment may not start now, each reason with its value and limit; none means go.
 
-    Laboratory values are judged before lymphodepletion only, and only if the protocol says so. Liver metastases and
+    Laboratory values are judged before lymphodepletion only, and only if the protocol has it so. Liver metastases and
     Gilbert's syndrome come from the eligibility form and relax its limits here too; not known is not relaxed.
     """
     criteria = protocol.treatment_criteria

@@ -12,11 +12,11 @@ _PROGRESSION = "PD"
 
 def judge_retreatment(rules: RetreatmentRules, record: TreatmentRecord, today: date) -> SupportVerdict:
     """
-    Say whether a further cycle is offered today, may be later, or never, with every reason that stands in its way.
+    Judge whether a further cycle is offered today, may be later, or never, with every reason against it.
 
     Time counts from the last infusion, both limits included (days). `next_on` of 'not yet' is the first day that time
-    allows; it is none where only something else is awaited. A dose-limiting toxicity excludes whether the window's
-    judgement or a later report tells it. A participant keeps the first dose, so a level found toxic excludes too
+    allows; it is none where only something else is awaited. A dose-limiting toxicity excludes, be it by the window's
+    judgement or by a later report. A participant keeps the first dose, so a level found toxic excludes too
     (docs/domain.md, section 4). `today` is the site's calendar day.
     """
     never = tuple(_never(rules, record, today))
@@ -48,7 +48,7 @@ def needs_lymphodepletion(
     rules: RetreatmentRules, last_lymphodepletion_on: date | None, infusion_on: date
 ) -> tuple[bool, str]:
     """
-    Tell whether lymphodepletion is repeated before a cycle whose first infusion is on `infusion_on`, and why.
+    Return whether lymphodepletion is repeated before a cycle whose first infusion is on `infusion_on`, and why.
 
     It is when more than `lymphodepletion_repeat_after_days` (days) have passed since its last day, and when none is on
     record (docs/domain.md, section 6).
@@ -151,7 +151,7 @@ def _offer(rules: RetreatmentRules, record: TreatmentRecord, seen: ResponseOn) -
 
 
 def _latest_response(record: TreatmentRecord) -> ResponseOn | None:
-    # A scan from before the last infusion tells nothing of what that infusion did; of one day, the last told holds.
+    # A scan from before the last infusion does not show its effect; of one day, the last reported counts.
     since = [seen for seen in record.responses if record.last_infusion_on and seen.on >= record.last_infusion_on]
     return max(reversed(since), key=lambda seen: seen.on, default=None)
 

@@ -112,7 +112,7 @@ class CytokineCourse(Frozen):
     million_units_per_m2: float = Field(default=0, ge=0, le=1000)
     not_given_reason: str | None = None
     agent: str | None = Field(default=None, description="The protocol's first agent if left out.")
-    dose: float | None = Field(default=None, ge=0, le=1e6, description="In `unit`; else million_units_per_m2 tells it.")
+    dose: float | None = Field(default=None, ge=0, le=1e6, description="In `unit`; else see million_units_per_m2.")
     unit: DoseUnit | None = None
 
     @property
@@ -156,7 +156,7 @@ class ImagingDone(Frozen):
         return self.scanned_on
 
     @model_validator(mode="after")
-    def _says_something(self) -> Self:
+    def _has_a_response(self) -> Self:
         if self.response is None and self.assessment is None:
             raise ValueError("response or assessment is required")
         if self.assessment is not None and self.assessment.assessed_on != self.scanned_on:
@@ -211,7 +211,7 @@ class DltAdjudication(Frozen):
 
 
 class GradeQueryAnswered(Frozen):
-    """Which grade stands when the reported and the computed one differ; a change of grade is an amendment."""
+    """The grade that is right when the reported and the computed one differ; a change of grade is an amendment."""
 
     kind: Literal["grade_query"] = "grade_query"
     event_id: str

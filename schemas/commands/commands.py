@@ -12,14 +12,14 @@ from schemas.safety.adverse_events import AdverseEvent
 
 
 class Signature(Frozen):
-    """Room for an electronic signature (21 CFR 11.50): its meaning, and what exactly was signed."""
+    """An electronic signature (21 CFR 11.50): its meaning, and the hash of what was signed."""
 
     meaning: str
     signed_sha256: str
 
 
 class Envelope(Frozen):
-    """Who says it, in which role, where, when (their clock, UTC) and why."""
+    """Who sends a command, in which role, from which site, when (their clock, UTC) and why."""
 
     person: PersonId
     role: Role
@@ -67,7 +67,7 @@ class AmendAdverseEvent(Frozen):
     """
     Replace an adverse event by a new version of the whole event; the earlier versions stay on record.
 
-    `version` is the one that the sender has seen: of two amendments at the same moment, the second is refused.
+    `version` is the one that the sender has read: of two amendments to one version, the second is refused.
     """
 
     envelope: Envelope
@@ -77,7 +77,7 @@ class AmendAdverseEvent(Frozen):
 
 
 class ChangeDelegation(Frozen):
-    """Delegate a role to a person, or take it back; only who is delegated may sign (ICH E6(R3) 4.2, 21 CFR 11.10)."""
+    """Delegate a role to a person, or revoke it; only who is delegated may sign (ICH E6(R3) 4.2, 21 CFR 11.10)."""
 
     envelope: Envelope
     person: PersonId
@@ -137,7 +137,7 @@ class Decide(Frozen):
 
 
 class Accepted(Frozen):
-    """The answer to a command that was carried out: where its first fact stands in the workflow's sequence."""
+    """The answer to a command that was carried out, with the number of its first fact in the workflow's sequence."""
 
     workflow_id: str
     sequence: int

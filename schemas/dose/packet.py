@@ -1,5 +1,5 @@
 """
-What the safety review committee (SRC) reads before it decides on an arm's cohort (docs/domain.md, section 4).
+What the safety review committee (SRC) reads before it decides on an arm's cohort (docs/domain.md, sections 3 and 4).
 
 A packet holds data alone, no time of making and no layout: what the decision's electronic signature names is its hash.
 A field that is added later must be none by default, so that the packets of earlier decisions keep their hash.
@@ -49,7 +49,7 @@ class WhatIf(StrEnum):
 
 
 class Hypothetical(Frozen):
-    """What the rule would say if one participant's outcome were another; `differs` from the recommendation or not."""
+    """What the rule would recommend if one participant's outcome were another; `differs` from the recommendation."""
 
     change: WhatIf
     tally: LevelTally
@@ -60,7 +60,7 @@ class Hypothetical(Frozen):
 
 
 class PacketContext(Frozen):
-    """What the packet tells beside the arm's state and its participants; days and counts are the protocol's."""
+    """What the packet has beside the arm's state and its participants; days and counts are the protocol's."""
 
     protocol: ProtocolReference
     phase: str = Field(min_length=1)
@@ -75,7 +75,7 @@ class SafetyPacket(Frozen):
     An arm's cohort as the committee sees it: the rule's recommendation and all data behind it.
 
     `participants` are those dosed in the arm, this cohort's first. `awaited` are the dosed of whom no summary has
-    arrived: the packet is never incomplete in silence. `data_until` is the last day on which any of them was seen.
+    arrived: they show that the packet is incomplete. `data_until` is the last day on which any of them was seen.
     """
 
     study: StudyId

@@ -1,8 +1,8 @@
 """
-Facts: what happened, in the past tense. State is a fold over them, and nothing else.
+Facts: what happened, in the past tense. State is a fold over them alone.
 
-Every fact says when it was recorded (`at`, the workflow's clock, UTC, whole seconds), who it comes from and in which
-role, and why. A person's fact carries that person's reason; a fact of the system names the rule that made it.
+Every fact has the time when it was recorded (`at`, the workflow's clock, UTC, whole seconds), who it comes from, in
+which role, and why. A person's fact has that person's reason; a fact of the system names the rule that made it.
 """
 
 from typing import Annotated

@@ -88,14 +88,14 @@ class OutcomeReported(Fact):
 
 
 class DecisionReopened(Fact):
-    """News put an earlier decision in question: what it went by, and what is known now."""
+    """Later safety data put an earlier decision in question: what was known then, and what is known now."""
 
     kind: Literal["decision_reopened"] = "decision_reopened"
     finding: Finding
 
 
 class DecisionReviewed(Fact):
-    """The committee has reviewed what was reopened."""
+    """The committee reviewed a decision that had been reopened."""
 
     kind: Literal["decision_reviewed"] = "decision_reviewed"
     cohort: int

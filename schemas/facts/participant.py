@@ -66,7 +66,7 @@ class Assigned(Fact):
 
 
 class ArmRefused(Fact):
-    """The arm gives out no more slots; another is looked for."""
+    """The arm gives out no more slots; the participant is assigned again."""
 
     kind: Literal["arm_refused"] = "arm_refused"
     arm: ArmId
@@ -156,7 +156,7 @@ class AdverseEventAmended(Fact):
 
 
 class DltFindingMade(Fact):
-    """The rule was asked whether an event is dose-limiting, and its answer is new."""
+    """The rule gave a new finding on whether an event is dose-limiting."""
 
     kind: Literal["dlt_finding_made"] = "dlt_finding_made"
     event_id: str
@@ -197,7 +197,7 @@ class DeviationRecorded(Fact):
 
 
 class CytokineJudged(Fact):
-    """Whether cytokines may be given was judged anew."""
+    """The cytokine rules gave a new verdict."""
 
     kind: Literal["cytokine_judged"] = "cytokine_judged"
     verdict: SupportVerdict

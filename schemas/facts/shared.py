@@ -15,7 +15,7 @@ from schemas.stopping.rules import StoppingFinding
 
 
 class Fact(Frozen):
-    """What every fact says."""
+    """The fields of every fact."""
 
     at: AwareDatetime
     who: str
@@ -38,7 +38,7 @@ class TaskReminded(Fact):
 
 
 class TaskEscalated(Fact):
-    """A task stayed without an answer: trial operations are told."""
+    """A task was not answered in time: trial operations are notified."""
 
     kind: Literal["task_escalated"] = "task_escalated"
     task_id: str
@@ -85,11 +85,11 @@ class Refused(Fact):
 
 
 class SafetyReceived(Fact):
-    """A participant's workflow told what is known of the participant's safety."""
+    """The arm, or the study, received the safety summary of a participant."""
 
     kind: Literal["safety_received"] = "safety_received"
     summary: SafetySummary
-    arm: ArmId | None = Field(default=None, description="Whose participant it is, told to the study.")
+    arm: ArmId | None = Field(default=None, description="The participant's arm, in the study.")
     phase: Literal[1, 2] = 1
 
 
@@ -101,7 +101,7 @@ class StoppingRuleFired(Fact):
 
 
 class DelegationChanged(Fact):
-    """A role was delegated to a person, or taken back."""
+    """A role was delegated to a person, or the delegation ended."""
 
     kind: Literal["delegation_changed"] = "delegation_changed"
     person: str
@@ -110,12 +110,12 @@ class DelegationChanged(Fact):
 
 
 class ExpansionJudged(Fact):
-    """The two-stage rule was asked, and its answer is new; `decided` is where the target stands after it."""
+    """The two-stage rule gave a new verdict on a target; `decided` is the decision that follows."""
 
     kind: Literal["expansion_judged"] = "expansion_judged"
     verdict: ExpansionVerdict
     decided: ExpansionDecision = ExpansionDecision.OPEN
-    arm: ArmId | None = Field(default=None, description="Whose target it is, told to the study.")
+    arm: ArmId | None = Field(default=None, description="The target's arm, in the study.")
 
 
 class ArmClosed(Fact):
@@ -123,4 +123,4 @@ class ArmClosed(Fact):
 
     kind: Literal["arm_closed"] = "arm_closed"
     rp2d_level: int | None = None
-    arm: ArmId | None = Field(default=None, description="Which arm it is, told to the study.")
+    arm: ArmId | None = Field(default=None, description="The arm, in the study.")

@@ -30,7 +30,7 @@ class SimonDesign(Frozen):
     Futile with `stage_one_futility` (r1) responses or fewer in the first `stage_one_size` (n1), or with
     `total_futility` (r) or fewer in all `total_size` (n); promising with more. `alpha` bounds the probability of
     'promising' at the uninteresting `null_rate` (p0), `beta` that of 'futile' at the desirable `target_rate` (p1);
-    whether they are kept is for `decisions.simon.check_design` to say.
+    `decisions.phase_two.simon.check_design` checks whether they are kept.
     """
 
     null_rate: Rate
@@ -66,7 +66,7 @@ class SimonDesign(Frozen):
 
 
 class ResponseStatus(StrEnum):
-    """Where a place's participant stands for the response rate."""
+    """The status of a place's participant for the response rate."""
 
     GIVEN = "given"
     DOSED = "dosed"
@@ -79,7 +79,7 @@ ResponseOutcome = Literal[ResponseStatus.RESPONDER, ResponseStatus.NON_RESPONDER
 
 
 class ExpansionPlace(Frozen):
-    """A place that was given out, kept for ever."""
+    """A place that was given out; it is never removed."""
 
     subject: str
     status: ResponseStatus = ResponseStatus.GIVEN
@@ -138,7 +138,7 @@ class ExpansionAction(StrEnum):
 
 
 class ExpansionVerdict(Frozen):
-    """What the design says of a target, why, and on which counts of either stage."""
+    """The design's verdict on a target, why, and on which counts of either stage."""
 
     target: tuple[Antigen, ...]
     action: ExpansionAction

@@ -31,7 +31,7 @@ class Response(StrEnum):
 
 
 class LesionKind(StrEnum):
-    """Whether a lesion of the baseline is measured at each assessment, or looked at."""
+    """Whether a lesion of the baseline is measured at each assessment, or judged by its appearance."""
 
     TARGET = "TARGET"
     NON_TARGET = "NON-TARGET"
@@ -77,7 +77,7 @@ class Method(StrEnum):
 
 
 class Lesion(Frozen):
-    """What identifies a lesion for ever."""
+    """What identifies a lesion at every assessment."""
 
     id: LesionId
     organ: Organ
@@ -101,14 +101,14 @@ class TargetLesion(Lesion):
 
 
 class NonTargetLesion(Lesion):
-    """Any other lesion at baseline; the short axis is told of a lymph node that was measured."""
+    """Any other lesion at baseline; the short axis is given for a lymph node that was measured."""
 
     kind: Literal[LesionKind.NON_TARGET] = LesionKind.NON_TARGET
     short_axis_mm: Millimetres | None = None
 
 
 class BaselineAssessment(Frozen):
-    """The assessment before treatment that all later ones are held against."""
+    """The assessment before treatment that all later ones are compared with."""
 
     assessed_on: date
     targets: tuple[TargetLesion, ...] = ()
@@ -148,7 +148,7 @@ class TargetMeasurement(Frozen):
 
 
 class NonTargetStatus(StrEnum):
-    """How a non-target lesion looks; a lymph node of normal size is absent."""
+    """The appearance of a non-target lesion; a lymph node of normal size is absent."""
 
     ABSENT = "absent"
     PRESENT = "present"
@@ -185,7 +185,7 @@ class TumourAssessment(Frozen):
 
     `non_target_overall` is the reader's judgement of all non-target disease together, instead of or beside the single
     lesions; the worse counts. `tumour_markers_normal` is none where no marker is followed.
-    `confirmed_in_mm` says that somebody looked again at values which seemed to be centimetres.
+    `confirmed_in_mm` is true when values that seemed to be centimetres were checked again.
     """
 
     assessed_on: date
@@ -202,8 +202,8 @@ class TimepointResponse(Frozen):
     What an assessment means.
 
     `target` and `non_target` are none where the baseline has no such disease. `sum_mm` is none unless every target was
-    measured; `nadir_mm` is the smallest sum before this assessment, the baseline's included. `new_lesion` says that an
-    unequivocal new lesion counts.
+    measured; `nadir_mm` is the smallest sum before this assessment, the baseline's included. `new_lesion` is true when
+    an unequivocal new lesion counts.
     """
 
     assessed_on: date
@@ -223,7 +223,7 @@ class BestResponse(Frozen):
     `on` is the day of the assessment that gives it. `responded_on` is the first CR or PR that was confirmed,
     `confirmed_on` the assessment that confirmed the best response. `duration_days` runs from `responded_on` to
     progression or death, and if `duration_censored` to the last evaluable assessment: the response goes on, or was not
-    followed to its end. `review` names what in the data should be looked at again.
+    followed to its end. `review` names what in the data should be checked again.
     """
 
     response: Response
@@ -240,7 +240,7 @@ class BestResponse(Frozen):
 
 class RecistRules(Frozen):
     """
-    RECIST 1.1 as a protocol applies it (Eisenhauer EJC 2009;45:228-247).
+    RECIST 1.1 as a protocol applies it (docs/domain.md, section 5).
 
     Sizes are minima, inside; `node_normal_below_mm` is itself outside of normal. Percentages: progression is a rise
     above the nadir of at least `progression_percent` and `progression_absolute_mm`; partial response is a fall below
@@ -284,5 +284,5 @@ class RecistRules(Frozen):
 
 
 def in_mm(length: Decimal) -> str:
-    """Say a length in millimetres, such as '12.5 mm'."""
+    """Return a length in millimetres as text, such as '12.5 mm'."""
     return f"{length.normalize():f} mm"

@@ -72,7 +72,7 @@ class EventOutcome(StrEnum):
 
 
 class EventCategory(StrEnum):
-    """What the rules of the protocol tell apart; `ORGAN` is cardiac, pulmonary, renal, hepatic or neurological."""
+    """What the rules of the protocol distinguish; `ORGAN` is cardiac, pulmonary, renal, hepatic or neurological."""
 
     CRS = "crs"
     ICANS = "icans"
@@ -95,9 +95,9 @@ class AdverseEvent(Frozen):
     """
     An adverse event by CTCAE 5.0.
 
-    `grade` is the worst so far (1-5). `course` tells later grades, in the order of their days: before its first entry
-    the worst grade is assumed. `dlt` is the reporter's own judgement that it is dose-limiting; `related` says that at
-    least one part of the treatment is a possible cause, and follows from `causality` where that is given.
+    `grade` is the worst so far (1-5). `course` has later grades, in the order of their days: before its first entry
+    the worst grade is assumed. `dlt` is the reporter's own judgement that it is dose-limiting; `related` is true when
+    at least one part of the treatment is a possible cause, and follows from `causality` where that is given.
     """
 
     term: str = Field(min_length=2, max_length=120)

@@ -2,7 +2,8 @@
 Safety rules as data, and what they find: dose-limiting toxicities, reports with a clock, versions of an event.
 
 All days are calendar days and all grades CTCAE 5.0 (ASTCT for CRS and ICANS). The protocol file fills the rules; the
-findings are built only by `decisions.dlt_criteria`, `decisions.reporting_clocks` and `decisions.amendments`.
+findings are built only by `decisions.dlt.criteria`, `decisions.safety.reporting_clocks` and
+`decisions.safety.amendments`.
 """
 
 from collections.abc import Iterable
@@ -105,7 +106,7 @@ class DltFindingStatus(StrEnum):
 
 class DltFinding(Frozen):
     """
-    What the definition says of an event today.
+    The definition's finding on an event on a day.
 
     `criterion` is what makes it a candidate or pending; none for a candidate by the reporter's judgement. `exclusion`
     is what takes an event out that would meet a criterion. A pending event is judged again after the day `until`.
@@ -156,7 +157,7 @@ class ReportKind(StrEnum):
 
 
 class ReportDue(Frozen):
-    """A report that is owed, up to and including `due_at`."""
+    """A report that is due, up to and including `due_at`."""
 
     kind: ReportKind
     clock_started_at: AwareDatetime
@@ -165,7 +166,7 @@ class ReportDue(Frozen):
 
 
 class ReportRow(Frozen):
-    """A report that is owed, and when it was made."""
+    """A report that is due, and when it was made."""
 
     due: ReportDue
     reported_at: AwareDatetime | None = None

@@ -1,5 +1,5 @@
 """
-What a participant's workflow tells its arm and the study of the participant's safety.
+The safety summary of a participant that its workflow sends to the arm and the study.
 
 A field that is added later must be none by default: summaries are part of the packets that decisions sign.
 """
@@ -20,9 +20,9 @@ SEVERE = 3
 
 class EventDlt(StrEnum):
     """
-    Where an event stands as a dose-limiting toxicity.
+    The status of an event as a dose-limiting toxicity.
 
-    Pending: the criterion's duration is still running. Candidate: a criterion is met or the investigator says so, and
+    Pending: the criterion's duration is not over. Candidate: a criterion is met, or the reporter judged it so, and
     the committee has not judged it. Confirmed or rejected: the committee has (docs/domain.md, section 3).
     """
 
@@ -74,10 +74,10 @@ class ReportedEvent(Frozen):
 
 class SafetySummary(Frozen):
     """
-    What the arm knows of one participant, as the participant's own workflow tells it.
+    The safety data of one participant, as sent by the participant's own workflow.
 
     `million_cells` is the planned dose per infusion; `follow_up_until` is the last day on which the participant was
-    seen; `ended` says how participation ended, none while it goes on.
+    seen; `ended` is how participation ended, none while it continues.
     """
 
     subject: SubjectId
@@ -101,12 +101,12 @@ class FiredRule(Frozen):
     why: str
     fired_on: date | None = None
     arm: str | None = Field(default=None, description="None for a rule of the study's scope.")
-    count: int | None = Field(default=None, description="What it fired on: it fires again above this count.")
+    count: int | None = Field(default=None, description="The count on which it fired; it fires again above it.")
     subjects: tuple[str, ...] | None = Field(default=None, description="Who was counted.")
 
 
 class Finding(Frozen):
-    """What an earlier decision went by, and what is known now; the decision was reopened for it."""
+    """Why an earlier decision was reopened: what was known then, and what is known now."""
 
     cohort: int = Field(ge=1)
     about: str

@@ -1,8 +1,8 @@
 """
 What was observed of a toxicity whose grade follows from observations: CRS, ICANS, acute GVHD, infusion reaction.
 
-An observation tells the worst of the time that it is about. Where a finding has another cause, `..._has_other_cause`
-says so: it is kept, and does not count. Grades are computed in `decisions/`.
+An observation has the worst findings of its time. A finding with another cause is marked `..._has_other_cause`: it is
+kept, and does not count. Grades are computed in `decisions/`.
 """
 
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ class ComputedGrade(Frozen):
 
     grade: int = Field(ge=0, le=5)
     why: str = Field(min_length=1, description="The deciding findings, in words.")
-    review: str | None = Field(default=None, description="What a person should look at before relying on the grade.")
+    review: str | None = Field(default=None, description="What a person should check before relying on the grade.")
 
     @classmethod
     def worst(cls, findings: Iterable[GradedFinding], review: str | None = None) -> Self:
@@ -152,7 +152,7 @@ class IcansObservation(Frozen):
 
     ice_points: Annotated[int, Field(ge=0, le=10, strict=True)] | None = None
     ice_items: IceScore | None = None
-    ice_unable: bool = Field(default=False, description="Not performed: unarousable, or for another cause as told.")
+    ice_unable: bool = Field(default=False, description="Not performed: unarousable, or for another cause.")
     ice_has_other_cause: bool = False
     consciousness: Consciousness = Consciousness.AWAKE
     consciousness_has_other_cause: bool = Field(default=False, description="Such as sedation.")

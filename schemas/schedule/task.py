@@ -1,4 +1,4 @@
-"""Work for a person: what a coordinator sees in the worklist."""
+"""Tasks for people, as the worklist shows them."""
 
 from enum import StrEnum
 
@@ -59,7 +59,7 @@ class TaskPlan(Frozen):
     due_at: AwareDatetime | None = Field(default=None, description="None: the protocol's days for this kind.")
     expires_at: AwareDatetime | None = Field(default=None, description="The close of the visit's window, if any.")
     detail: dict[str, str] = Field(default_factory=dict, description="What to do: doses, units, planned day.")
-    why: str | None = Field(default=None, description="Why it is asked; None: the schedule of activities says so.")
+    why: str | None = Field(default=None, description="Why it is asked; None: by the schedule of activities.")
 
 
 class TaskEnd(StrEnum):

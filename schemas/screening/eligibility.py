@@ -17,7 +17,7 @@ class Laboratory(Frozen):
 
 
 class PriorTreatment(StrEnum):
-    """Where the disease stands against standard therapy (inclusion criterion 2)."""
+    """The disease's course under standard therapy (inclusion criterion 2)."""
 
     REFRACTORY = "refractory"
     RELAPSED = "relapsed"
@@ -39,7 +39,7 @@ PregnancyTest = Literal["negative", "positive", "not_applicable"]
 
 
 class EligibilityForm(Frozen):
-    """Every value that the 18 criteria judge. What is left out is judged 'missing', never assumed."""
+    """Every value that the 18 criteria judge. What is left out is judged 'missing'."""
 
     kind: Literal["eligibility"] = "eligibility"
     assessed_on: date

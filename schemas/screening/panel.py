@@ -97,7 +97,7 @@ class AntigenVerdict(Frozen):
     positive: bool
     ratio: float = Field(description="Percent of cells at or above the intensity, over the threshold's percentage.")
     sample: SampleType
-    discordant: bool = Field(default=False, description="A less preferred sample says otherwise.")
+    discordant: bool = Field(default=False, description="A less preferred sample has the opposite result.")
     reason: str
 
 

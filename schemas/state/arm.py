@@ -14,7 +14,7 @@ from schemas.state.participant import Target
 
 
 class SlotState(StrEnum):
-    """Where a slot's participant stands for the cohort."""
+    """The status of a slot's participant in the cohort."""
 
     GIVEN = "given"
     DOSED = "dosed"
@@ -24,7 +24,7 @@ class SlotState(StrEnum):
 
 
 class SlotRecord(Frozen):
-    """A slot that was given out, kept for ever."""
+    """A slot that was given out; it is never removed."""
 
     subject: str
     cohort: int
@@ -44,7 +44,7 @@ class LevelTally(Frozen):
 
 
 class Recommendation(Frozen):
-    """What the 3+3 rule says, why, and on which counts."""
+    """What the 3+3 rule recommends, why, and on which counts."""
 
     action: DecisionAction
     level: int | None = Field(
@@ -102,16 +102,16 @@ class ArmState(Frozen):
     recommendation: Recommendation | None = None
     decisions: tuple[DecisionRecord, ...] = ()
     rp2d_level: int | None = None
-    latest_on: date | None = Field(default=None, description="The latest day that a participant's fact tells.")
-    summaries: dict[str, SafetySummary] = Field(default_factory=dict, description="By subject, as last told.")
+    latest_on: date | None = Field(default=None, description="The latest day of a participant's fact.")
+    summaries: dict[str, SafetySummary] = Field(default_factory=dict, description="By subject, the latest.")
     signers: tuple[str, ...] = Field(default=(), description="To whom the committee's role is delegated.")
     fired: tuple[FiredRule, ...] = ()
-    reopened: tuple[Finding, ...] = Field(default=(), description="Decisions that later news has put in question.")
+    reopened: tuple[Finding, ...] = Field(default=(), description="Decisions that later safety data put in question.")
     review_due: bool = Field(default=False, description="A decision was reopened and not reviewed yet.")
     reviewing: tuple[int, ...] = Field(default=(), description="The cohorts whose decisions are to be reviewed.")
-    held_for_review: tuple[str, ...] = Field(default=(), description="Who held a slot undosed as it was reopened.")
+    held_for_review: tuple[str, ...] = Field(default=(), description="Who had a slot and no dose when it was reopened.")
     expansions: dict[str, ExpansionState] = Field(default_factory=dict, description="Phase 2, by target: 'A+B'.")
     verdicts: dict[str, ExpansionVerdict] = Field(
-        default_factory=dict, description="What the two-stage rule last said, by target."
+        default_factory=dict, description="The two-stage rule's latest verdicts, by target."
     )
-    targets: dict[str, Target] = Field(default_factory=dict, description="For what target who waits waits, by subject.")
+    targets: dict[str, Target] = Field(default_factory=dict, description="The target of each subject in the queue.")

@@ -23,7 +23,7 @@ Target = tuple[Antigen, ...]
 
 
 class Stage(StrEnum):
-    """Where a participant stands."""
+    """The stage of the schedule that a participant is in."""
 
     SCREENING = "screening"
     WAITING_FOR_SLOT = "waiting_for_slot"

@@ -12,7 +12,7 @@ from schemas.stopping.rules import SafetyRecord
 
 
 class HoldRecord(Frozen):
-    """A hold in force: who placed it, when and why. Lifting it signs the hash of this record."""
+    """A hold: who placed it, when and why. Lifting it signs the hash of this record."""
 
     scope: str
     placed_by: str
@@ -22,7 +22,7 @@ class HoldRecord(Frozen):
 
 
 class HoldWithHash(Frozen):
-    """A hold in force and its SHA-256 (64 hex digits): what is read before it is lifted, and what is signed."""
+    """A hold and its SHA-256 (64 hex digits): what is read before it is lifted, and what is signed."""
 
     hold: HoldRecord
     sha256: str

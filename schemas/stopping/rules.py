@@ -2,7 +2,7 @@
 Stopping rules as data, the safety records that they read, and what they find.
 
 A rule that fires holds an arm or the study until the committee has met; it decides nothing else (FDA, Considerations
-for the Development of CAR T Cell Products, January 2024, section VI.D).
+for the Development of CAR T Cell Products, January 2024, section VI.D, as named in docs/domain.md, section 3).
 """
 
 from datetime import date
@@ -27,7 +27,7 @@ class StoppingScope(StrEnum):
 
 
 class _Rule(Frozen):
-    """What every rule says; `text` is the protocol's own sentence."""
+    """The fields of every rule; `text` is the protocol's own sentence."""
 
     id: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
     text: str = Field(min_length=1)
@@ -100,7 +100,7 @@ class PosteriorBoundary(Frozen):
 
 
 class EventRateRule(_EventRule):
-    """Fires when too many of the treated participants have at least one such event; the boundary says how many."""
+    """Fires when too many of the treated participants have at least one such event, by the boundary."""
 
     kind: Literal["event_rate"]
     boundary: Annotated[TableBoundary | PosteriorBoundary, Field(discriminator="kind")]
@@ -157,7 +157,7 @@ class SafetyRecord(Frozen):
     events: tuple[SafetyEvent, ...] = ()
 
 
-class EventBehind(Frozen):
+class CountedEvent(Frozen):
     """An event that a finding counts."""
 
     subject: str
@@ -178,4 +178,4 @@ class StoppingFinding(Frozen):
     fires_at: int
     why: str
     subjects: tuple[str, ...]
-    events: tuple[EventBehind, ...]
+    events: tuple[CountedEvent, ...]

@@ -1,7 +1,7 @@
 """
 Support of the CAR-NK cells after their infusion: cytokine courses, further cycles, and visits in their windows.
 
-The rules are data that the protocol fills; the verdicts say what follows and why. Days are calendar days at the site.
+The rules are data of the protocol; the verdicts are what follows, and why. Days are calendar days at the site.
 """
 
 from datetime import date
@@ -31,7 +31,7 @@ class SupportState(StrEnum):
 
 class SupportVerdict(Frozen):
     """
-    What a rule says on a day, with every reason.
+    A rule's verdict on a day, with every reason.
 
     `since` is the first day of an unbroken hold. `next_on` is the day to check again when held, and the first day on
     which a further cycle may be offered when that depends on time; otherwise none.
@@ -123,7 +123,7 @@ class CytokineRules(Frozen):
 
 
 class ToxicityCheck(Frozen):
-    """CRS and ICANS grades (ASTCT, 0-5) as the last check or visit found them; they stand until the next one."""
+    """CRS and ICANS grades (ASTCT, 0-5) as the last check or visit found them; they count until the next one."""
 
     checked_on: date
     crs_grade: int = Field(default=0, ge=0, le=5)
@@ -131,7 +131,7 @@ class ToxicityCheck(Frozen):
 
 
 class CytokineDoses(Frozen):
-    """What a site tells of a course: the agent, the dose of each administration, and the days."""
+    """A course as a site reports it: the agent, the dose of each administration, and the days."""
 
     agent: str
     dose: float = Field(ge=0)
@@ -238,7 +238,7 @@ class Deviation(Frozen):
 
 
 class ImagingStatus(StrEnum):
-    """Where a planned tumour assessment stands."""
+    """The status of a planned tumour assessment."""
 
     PLANNED = "planned"
     DUE = "due"

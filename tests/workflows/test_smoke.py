@@ -5,7 +5,8 @@ from schemas.dlt.outcome import Disposition
 from schemas.screening.panel import Antigen
 from schemas.state.participant import ParticipantState
 from simulation.people import VirtualParticipant
-from simulation.site import VirtualSite, World
+from simulation.site import VirtualSite
+from simulation.world import World
 from simulation.trial import fill_bank, start_study
 
 

@@ -13,7 +13,7 @@ from decisions.treatment.cycles import (
     may_be_judged,
     offer_closes_on,
     plan_cycle,
-    says_the_same,
+    same_verdict,
     treatment_record,
 )
 from decisions.treatment.readiness import treatment_is_over
@@ -104,7 +104,7 @@ class FurtherCycles:
                     self._schedule, needed, self._last_window_on(rules, self._plan(rules))
                 )
             verdict = self._verdict(rules, fitting, toxic)
-        if not says_the_same(self._schedule.state.retreatment, verdict):
+        if not same_verdict(self._schedule.state.retreatment, verdict):
             self._record(verdict)
         return verdict
 

@@ -10,13 +10,11 @@ from datetime import datetime
 
 from decisions.dlt.criteria import find_candidate
 from decisions.dlt.outcome import first_infusion_on
-from decisions.dlt.status import next_look_on as next_review_on
-from decisions.dlt.status import ripe_events as due_events
-from decisions.dlt.status import standing_of
+from decisions.dlt.status import dlt_status_of, due_events, next_review_on
 from decisions.safety import adverse_events as events
 from decisions.safety import amendments
 from decisions.safety.event_ids import report_key
-from decisions.safety.report_changes import Moments, report_changes, reports_after_receipt
+from decisions.safety.report_changes import VersionTimes, report_changes, reports_after_receipt
 from decisions.safety.summary import concerns_arm, concerns_study, summary_of
 from schemas import facts as f
 from schemas import messages as m
@@ -89,7 +87,7 @@ class Safety:
         self._require_protocol()
         before, after = events.event_of(self._state, command.event_id), command.event
         graded = self._state.computed_grades.get(command.event_id)
-        standing = standing_of(self._state, command.event_id)
+        status = dlt_status_of(self._state, command.event_id)
         computed = events.computed_grade(after)
         changes = amendments.changes(before, after)
         fact = f.AdverseEventAmended(
@@ -107,7 +105,7 @@ class Safety:
         self._report_if_concerned((before, after), f"{command.event_id} was amended: {fact.why}")
         if amendments.upgraded(before, after):
             self._withdraw_question(command.event_id, f"{command.event_id} was amended: {fact.why}")
-        self._find(command.event_id, standing)
+        self._find(command.event_id, status)
         dlt.judge_if_decided(self._schedule)
         return accepted
 
@@ -184,22 +182,22 @@ class Safety:
 
     # ------------------------------------------------------------------ dose-limiting toxicities
 
-    def _find(self, event_id: str, stood: EventDlt | None = None) -> None:
-        """Ask the rule; put a candidate to the investigator, and take a question back that no longer stands."""
+    def _find(self, event_id: str, previous: EventDlt | None = None) -> None:
+        """Apply the criteria; ask the investigator about a candidate, or withdraw a question that no longer applies."""
         rules = self._schedule.protocol.dlt
         if rules.definition is None:
             return
-        before, event = stood or standing_of(self._state, event_id), events.event_of(self._state, event_id)
+        before, event = previous or dlt_status_of(self._state, event_id), events.event_of(self._state, event_id)
         finding = find_candidate(rules.definition, rules, first_infusion_on(self._state), event, now().date())
         if finding != self._state.dlt_findings.get(event_id):
             self._journal.record(f.DltFindingMade(event_id=event_id, finding=finding, **system(finding.why)))
-        standing = standing_of(self._state, event_id)
-        if standing is EventDlt.CANDIDATE:
+        status = dlt_status_of(self._state, event_id)
+        if status is EventDlt.CANDIDATE:
             self._ask_for_adjudication(event_id, finding.criterion, finding.why)
         else:
             self._withdraw_question(event_id, finding.why)
-        if standing is not before:
-            self._report_soon(f"{event_id} is {standing.value} as a dose-limiting toxicity: {finding.why}")
+        if status is not before:
+            self._report_soon(f"{event_id} is {status.value} as a dose-limiting toxicity: {finding.why}")
 
     def _ask_for_adjudication(self, event_id: str, criterion: str | None, why: str) -> None:
         if self._open_tasks(TaskKind.DLT_ADJUDICATION, event_id):
@@ -221,8 +219,8 @@ class Safety:
         clocks = self._schedule.protocol.reporting_clocks
         if clocks is None:
             return
-        moments = Moments(aware_at=self._aware_at(before, after), told_at=now())
-        changes = report_changes(clocks, before, after, self._rows(event_id), moments)
+        times = VersionTimes(aware_at=self._aware_at(before, after), received_at=now())
+        changes = report_changes(clocks, before, after, self._rows(event_id), times)
         for kind in changes.stopped:
             why = "by its latest version the event asks for no such report"
             self._journal.record(f.ReportingClockStopped(event_id=event_id, report=kind, **system(why)))
@@ -256,8 +254,8 @@ class Safety:
 
     def _aware_at(self, before: AdverseEvent | None, after: AdverseEvent) -> datetime:
         # An amendment that repeats the earlier version's moment says nothing of when its own news became known.
-        told_again = before is not None and before.aware_at == after.aware_at
-        return now() if after.aware_at is None or told_again else after.aware_at
+        is_repeated = before is not None and before.aware_at == after.aware_at
+        return now() if after.aware_at is None or is_repeated else after.aware_at
 
     # ------------------------------------------------------------------ what others hear
 

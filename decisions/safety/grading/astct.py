@@ -1,5 +1,5 @@
 """
-Grades of CRS and ICANS by the ASTCT consensus, computed from what was observed.
+Grades of CRS and ICANS by the ASTCT consensus, computed from what was observed (docs/domain.md, section 1).
 
 Source: Lee DW et al., Biol Blood Marrow Transplant 2019;25:625-638. The figures here belong to that scale, which no
 protocol changes. Every grade is that of the worst finding not attributable to another cause.
@@ -68,7 +68,7 @@ _RAISED_PRESSURE = {
 
 def compare(reported: int, computed: ComputedGrade) -> str | None:
     """
-    Say how a reported grade (0-5) differs from the computed one, and why; `None` where they agree.
+    Return how a reported grade (0-5) differs from the computed one, and why; `None` where they agree.
 
     A difference is no refusal: the reported grade may be by CTCAE, and the investigator has seen the participant.
     """

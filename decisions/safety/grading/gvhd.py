@@ -1,5 +1,5 @@
 """
-The overall grade of acute GVHD from the stages of its organs (MAGIC).
+The overall grade of acute GVHD from the stages of its organs (docs/domain.md, section 1).
 
 Source: MAGIC, Harris AC et al., Biol Blood Marrow Transplant 2016;22:4-10. It is not the highest stage: which organ is
 involved decides as much as how badly.

@@ -1,4 +1,4 @@
-"""The grade of an infusion related reaction from what it took (CTCAE 5.0)."""
+"""The grade of an infusion related reaction from what it took (CTCAE 5.0; docs/domain.md, section 1)."""
 
 from schemas.safety.adverse_events import FATAL
 from schemas.safety.toxicity import ComputedGrade, GradedFinding, InfusionReactionObservation

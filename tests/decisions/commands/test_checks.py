@@ -570,7 +570,7 @@ def wrong_cells(value: str) -> Problem:
     ],
 )
 def test_an_infusion_is_within_a_fifth_of_the_dose_level(cells: float, problem: Problem | None) -> None:
-    """The slot's dose decides, 20% either way (PMC11461191, table 1)."""
+    """The slot's dose decides, 20% either way (docs/domain.md, section 7)."""
     assert refused(infusion(million_cells=cells)) == problem
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from decisions.commands.malformed import LONGEST, problem_of
+from decisions.commands.malformed import MAXIMUM_CHARACTERS, problem_of
 from schemas.commands.commands import AmendAdverseEvent, ReportAdverseEvent
 from schemas.problem import Problem, ProblemType
 
@@ -41,7 +41,7 @@ def test_the_field_that_is_wrong_is_named(changes: dict[str, Any], field: str, v
     assert (problem.type, problem.field) == (ProblemType.INVALID_INPUT, field)
     assert problem.value.startswith(value)
     assert problem.expected.startswith(expected)
-    assert len(problem.value) <= LONGEST + len("...")
+    assert len(problem.value) <= MAXIMUM_CHARACTERS + len("...")
     assert not problem.rule.startswith("Value error")
 
 
@@ -62,7 +62,7 @@ def test_a_field_that_is_missing_is_named() -> None:
 def test_something_else_than_a_command_is_said_to_be_one() -> None:
     """Where there is no field at all, the command as a whole is wrong; a long value is cut."""
     with pytest.raises(ValidationError) as error:
-        ReportAdverseEvent.model_validate("x" * (LONGEST + 1))
+        ReportAdverseEvent.model_validate("x" * (MAXIMUM_CHARACTERS + 1))
 
     problem = problem_of(error.value)
-    assert (problem.field, problem.value) == ("command", "x" * LONGEST + "...")
+    assert (problem.field, problem.value) == ("command", "x" * MAXIMUM_CHARACTERS + "...")

@@ -132,7 +132,7 @@ COMPOSITE = {
         },
     ],
 }
-"""The typical composite of docs/domain.md, section 3, as a protocol file writes it."""
+"""The typical composite of the docs/domain.md, section 3, as a protocol file writes it."""
 DEFINITION = DltDefinition.model_validate(COMPOSITE)
 
 

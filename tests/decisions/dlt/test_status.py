@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from decisions.dlt.outcome import judge_dlt
-from decisions.dlt.status import criterion_of, next_look_on, open_events, ripe_events, standing_of
+from decisions.dlt.status import criterion_of, dlt_status_of, due_events, next_review_on, open_events
 from schemas.commands.answers import DltAdjudication, InfusionGiven
 from schemas.commands.commands import AdverseEvent, EndReason
 from schemas.dlt.outcome import DltStatus
@@ -64,7 +64,7 @@ def participant(*days: int, **changes: Any) -> ParticipantState:  # noqa: ANN401
 
 
 @pytest.mark.parametrize(
-    ("finding", "answer", "standing", "is_open"),
+    ("finding", "answer", "status", "is_open"),
     [
         (None, None, EventDlt.NONE, False),
         (NONE, None, EventDlt.NONE, False),
@@ -78,7 +78,7 @@ def participant(*days: int, **changes: Any) -> ParticipantState:  # noqa: ANN401
     ],
 )
 def test_an_event_stands_by_its_finding_until_it_is_judged(
-    finding: DltFinding | None, answer: bool | None, standing: EventDlt, is_open: bool
+    finding: DltFinding | None, answer: bool | None, status: EventDlt, is_open: bool
 ) -> None:
     """The investigator's answer goes before the rule's finding; what is open may still turn out dose-limiting."""
     state = participant(
@@ -87,7 +87,7 @@ def test_an_event_stands_by_its_finding_until_it_is_judged(
         adjudications={} if answer is None else judged("AE-001", dose_limiting=answer),
     )
 
-    assert standing_of(state, "AE-001") is standing
+    assert dlt_status_of(state, "AE-001") is status
     assert open_events(state) == (("AE-001",) if is_open else ())
     assert criterion_of(state, "AE-001") == (None if finding is None else finding.criterion)
 
@@ -97,11 +97,11 @@ def test_a_pending_event_is_looked_at_on_the_day_after_its_last() -> None:
     findings = {"AE-001": pending(5), "AE-002": pending(3), "AE-003": CANDIDATE, "AE-004": pending(1)}
     state = participant(1, dlt_findings=findings, adjudications=judged("AE-004", dose_limiting=False))
 
-    assert next_look_on(state) == DAY_0 + timedelta(days=4)
-    assert ripe_events(state, DAY_0 + timedelta(days=3)) == ()
-    assert ripe_events(state, DAY_0 + timedelta(days=4)) == ("AE-002",)
-    assert ripe_events(state, DAY_0 + timedelta(days=6)) == ("AE-001", "AE-002")
-    assert next_look_on(participant(1)) is None
+    assert next_review_on(state) == DAY_0 + timedelta(days=4)
+    assert due_events(state, DAY_0 + timedelta(days=3)) == ()
+    assert due_events(state, DAY_0 + timedelta(days=4)) == ("AE-002",)
+    assert due_events(state, DAY_0 + timedelta(days=6)) == ("AE-001", "AE-002")
+    assert next_review_on(participant(1)) is None
 
 
 @pytest.mark.parametrize("complete", [True, False])

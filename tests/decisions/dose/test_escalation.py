@@ -1,4 +1,4 @@
-"""3+3: every row of docs/domain.md, section 4, and random trials that drive the fold and the rules together."""
+"""3+3: every row of the docs/domain.md, section 4, and random trials that drive the fold and the rules together."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -150,7 +150,7 @@ ROWS = [
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.says)
 def test_the_rule_recommends_what_section_4_says(row: Row) -> None:
-    """Each row of docs/domain.md, section 4, and each of their edges, gives its action and level."""
+    """Each row of the docs/domain.md, section 4, and each of their edges, gives its action and level."""
     recommendation = recommend(row.rules, make_arm(), make_state(row.level, row.counts))
 
     assert (recommendation.action, recommendation.level) == (row.action, row.leads_to)

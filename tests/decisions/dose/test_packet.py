@@ -1,4 +1,4 @@
-"""The safety review committee's packet: docs/domain.md, section 4."""
+"""The safety review committee's packet: docs/domain.md, sections 3 and 4."""
 
 import hashlib
 from datetime import UTC, date, datetime, timedelta

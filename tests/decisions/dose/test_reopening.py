@@ -1,4 +1,4 @@
-"""Reopened decisions and their review: docs/domain.md, section 4."""
+"""Reopened decisions and their review: docs/domain.md, sections 3 and 4."""
 
 from datetime import UTC, date, datetime
 from typing import NamedTuple

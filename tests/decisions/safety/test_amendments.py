@@ -1,4 +1,4 @@
-"""Amendments of an adverse event: 21 CFR 11.10(e), 21 CFR 312.32."""
+"""Amendments of an adverse event: docs/domain.md, sections 3 and 8."""
 
 import json
 from datetime import UTC, date, datetime, timedelta, timezone

@@ -1,4 +1,4 @@
-"""CRS and ICANS grades from observations: ASTCT consensus (Lee 2019, BBMT 25:625-638)."""
+"""CRS and ICANS grades from observations: ASTCT (Lee 2019), docs/domain.md, section 1."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The overall grade of acute GVHD: MAGIC (Harris 2016, BBMT 22:4-10)."""
+"""The overall grade of acute GVHD: MAGIC (Harris 2016), docs/domain.md, section 1."""
 
 from itertools import product
 

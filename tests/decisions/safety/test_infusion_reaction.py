@@ -1,4 +1,4 @@
-"""The grade of an infusion related reaction: CTCAE 5.0."""
+"""The grade of an infusion related reaction: CTCAE 5.0, docs/domain.md, section 1."""
 
 import pytest
 from hypothesis import given

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from decisions.safety.records import arm_findings, arm_records, fired_rule, is_news, record_of, study_findings
+from decisions.safety.records import arm_findings, arm_records, fired_rule, is_new, record_of, study_findings
 from schemas.base import ArmId
 from schemas.phase_two.expansion import ExpansionPlace, ExpansionState
 from schemas.protocol import ProtocolReference
@@ -177,11 +177,11 @@ def fired(*findings: StoppingFinding) -> tuple[FiredRule, ...]:
         ((FiredRule(rule="severe-crs", why="", arm=ARM),), finding(2, "A", "B"), True),
     ],
 )
-def test_a_finding_is_news_with_a_higher_count_or_another_participant(
+def test_a_finding_is_new_with_a_higher_count_or_another_participant(
     earlier: tuple[FiredRule, ...], now: StoppingFinding, news: bool
 ) -> None:
     """Of the same rule and arm, what has been seen is not told again."""
-    assert is_news(now, earlier) is news
+    assert is_new(now, earlier) is news
 
 
 def test_a_fired_rule_keeps_what_it_counted() -> None:

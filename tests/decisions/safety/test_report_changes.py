@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from decisions.safety.report_changes import Moments, report_changes, reports_after_receipt
+from decisions.safety.report_changes import VersionTimes, report_changes, reports_after_receipt
 from schemas.safety.adverse_events import AdverseEvent, EventCategory, Seriousness
 from schemas.safety.reports import ReportDue, ReportKind, ReportRow
 from tests.decisions.makers import PROTOCOL
@@ -86,9 +86,9 @@ def test_clocks_follow_the_versions_of_an_event(
     started: tuple[ReportKind, ...],
 ) -> None:
     """What is owed by the new version and not yet running starts; what is owed no longer stops."""
-    standing = {each.due.kind: each for each in rows}
+    running = {each.due.kind: each for each in rows}
 
-    changes = report_changes(CLOCKS, before, after, standing, Moments(aware_at=FRIDAY, told_at=FRIDAY))
+    changes = report_changes(CLOCKS, before, after, running, VersionTimes(aware_at=FRIDAY, received_at=FRIDAY))
 
     assert changes.stopped == stopped
     assert tuple(due.kind for due in changes.started) == started
@@ -100,8 +100,8 @@ def test_a_clock_starts_anew_only_when_it_is_due_earlier() -> None:
     serious = event(seriousness=ADMITTED)
 
     def due(aware_at: datetime) -> list[datetime]:
-        moments = Moments(aware_at=aware_at, told_at=FRIDAY)
-        return [each.due_at for each in report_changes(CLOCKS, serious, serious, {SAE: OWED_SAE}, moments).started]
+        times = VersionTimes(aware_at=aware_at, received_at=FRIDAY)
+        return [each.due_at for each in report_changes(CLOCKS, serious, serious, {SAE: OWED_SAE}, times).started]
 
     assert due(MONDAY - DAY) == [MONDAY]
     assert due(MONDAY) == []
@@ -111,9 +111,9 @@ def test_a_clock_starts_anew_only_when_it_is_due_earlier() -> None:
 def test_an_event_of_special_interest_is_told_to_the_sponsor_only() -> None:
     """CRS of grade 3 takes the SAE's route; it is no SUSAR, since it is not serious."""
     crs = event(grade=3, category=EventCategory.CRS)
-    moments = Moments(aware_at=MONDAY, told_at=MONDAY)
+    times = VersionTimes(aware_at=MONDAY, received_at=MONDAY)
 
-    assert [due.kind for due in report_changes(CLOCKS, None, crs, {}, moments).started] == [SAE]
+    assert [due.kind for due in report_changes(CLOCKS, None, crs, {}, times).started] == [SAE]
     assert reports_after_receipt(CLOCKS, crs, {SAE: TOLD_SAE}) == ()
 
 

@@ -1,4 +1,4 @@
-"""Safety reports and their clocks: 21 CFR 312.32, ICH E2A."""
+"""Safety reports and their clocks: docs/domain.md, section 8; ICH E2A."""
 
 from datetime import UTC, date, datetime, time, timedelta, timezone
 

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from decisions.stopping.rules import boundary, fired, posterior_above
 from schemas.safety.adverse_events import EventCategory
 from schemas.stopping.rules import (
-    EventBehind,
+    CountedEvent,
     EventCountRule,
     EventRateRule,
     PosteriorBoundary,
@@ -404,14 +404,14 @@ def test_a_posterior_finding_says_everything() -> None:
             "the rule fires at 2, since P(rate > 0.3) is 0.916, at least 0.9",
             subjects=("CN01-002", "CN01-003"),
             events=(
-                EventBehind(
+                CountedEvent(
                     subject="CN01-002",
                     event_id="AE-1",
                     term="Cytokine release syndrome",
                     grade=4,
                     onset_on=LAST_INFUSION,
                 ),
-                EventBehind(subject="CN01-003", event_id="AE-7", term="Sepsis", grade=5, onset_on=LAST_INFUSION),
+                CountedEvent(subject="CN01-003", event_id="AE-7", term="Sepsis", grade=5, onset_on=LAST_INFUSION),
             ),
         ),
     )

@@ -15,7 +15,7 @@ from decisions.treatment.cycles import (
     may_be_judged,
     offer_closes_on,
     plan_cycle,
-    says_the_same,
+    same_verdict,
     treatment_record,
 )
 from schemas.commands.answers import DltAdjudication
@@ -113,10 +113,10 @@ def test_a_verdict_is_news_by_its_state_and_reasons() -> None:
     """Another day alone is none."""
     later = OFFER.model_copy(update={"judged_on": on_day(9)})
 
-    assert says_the_same(OFFER, later)
-    assert not says_the_same(None, later)
-    assert not says_the_same(OFFER, later.model_copy(update={"reasons": ("response PR",)}))
-    assert not says_the_same(OFFER, later.model_copy(update={"state": SupportState.NEVER}))
+    assert same_verdict(OFFER, later)
+    assert not same_verdict(None, later)
+    assert not same_verdict(OFFER, later.model_copy(update={"reasons": ("response PR",)}))
+    assert not same_verdict(OFFER, later.model_copy(update={"state": SupportState.NEVER}))
 
 
 # The plan
