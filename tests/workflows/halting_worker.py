@@ -6,7 +6,6 @@ A worker that stops for ever at a fact of one kind: a test kills it there.
 """
 
 import asyncio
-import os
 import sys
 import threading
 from pathlib import Path
@@ -15,7 +14,8 @@ from activities.database import Pool, open_pool
 from activities.ledger import Ledger
 from activities.projection import Projection
 from client.converter import DATA_CONVERTER
-from deploy.settings import connect, load_settings
+from deploy.services import find_services
+from deploy.temporal_client import connect_temporal
 from schemas.messages import Publication
 from worker import make_worker
 
@@ -57,8 +57,8 @@ def hold_workflow_tasks(ledger: HaltingLedger) -> None:
 
 async def main(when: str, kind: str, sign: Path) -> None:
     """Work until killed."""
-    settings = load_settings(Path(), dict(os.environ))
-    client, pool = await connect(settings, DATA_CONVERTER), await open_pool(settings.database_url)
+    services = find_services()
+    client, pool = await connect_temporal(services, DATA_CONVERTER), await open_pool(services.database_url)
     ledger = HaltingLedger(pool, kind, sign, shown=when == "shown")
     if ledger.shown:
         hold_workflow_tasks(ledger)
