@@ -141,15 +141,16 @@ def down(call: Call) -> None:
 @command(app, "status")
 def status(call: Call) -> Exit:
     """Say which parts of the embedded stack run; exit code 7 when Temporal or PostgreSQL does not."""
-    from deploy import stack
+    from deploy.stack_file import read_stack
+    from deploy.status import status
 
-    parts, known = stack.status(call.data_folder), stack.read_stack(call.data_folder)
+    parts, known = status(call.data_folder), read_stack(call.data_folder)
     _print_stack(call, known, parts.model_dump())
     return Exit.OK if parts.ready else Exit.UNREACHABLE
 
 
 def _print_stack(call: Call, stack: Any, parts: dict[str, bool] | None = None) -> None:  # noqa: ANN401 - a Stack or None
-    from deploy.settings import database_host
+    from deploy.services import database_host
 
     lines: dict[str, object] = {"data": str(call.data_folder.resolve())}
     if stack is not None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from activities.database import Pool
     from client.trial_client import TrialClient
-    from deploy.settings import Settings
+    from deploy.services import Services
     from schemas.commands.commands import Accepted
     from schemas.state.participant import ParticipantState
     from schemas.state.study import StudyState
@@ -26,19 +26,19 @@ ASKED_AT_ONCE = 20
 """How many participants are asked at the same time: a worker has only so many places for workflows."""
 
 
-def settings_of(call: Call) -> "Settings":
+def services_of(call: Call) -> "Services":
     """Return where Temporal and PostgreSQL are."""
-    from deploy.settings import load_settings
+    from deploy.services import find_services
 
-    return load_settings(call.data_folder)
+    return find_services(call.data_folder)
 
 
 async def connected(call: Call) -> "Client":
     """Return a client of the Temporal server."""
     from client.converter import DATA_CONVERTER
-    from deploy.settings import connect
+    from deploy.temporal_client import connect_temporal
 
-    return await connect(settings_of(call), data_converter=DATA_CONVERTER)
+    return await connect_temporal(services_of(call), data_converter=DATA_CONVERTER)
 
 
 async def client_of(call: Call) -> "TrialClient":
@@ -51,13 +51,12 @@ async def client_of(call: Call) -> "TrialClient":
 @asynccontextmanager
 async def database(call: Call) -> AsyncIterator["Pool"]:
     """Open the database."""
-    from activities.database import open_pool
-    from deploy.settings import connect_database
+    from functools import partial
 
-    settings = settings_of(call)
-    # The first pool only finds out whether Postgres answers, and says so in words; the second reads JSON columns.
-    await (await connect_database(settings)).close()
-    pool = await open_pool(settings.database_url, size=2)
+    from activities.database import open_pool
+    from deploy.database import connect_database
+
+    pool = await connect_database(services_of(call), partial(open_pool, size=2))
     try:
         yield pool
     finally:

@@ -99,10 +99,7 @@ def failure_of(error: Exception) -> FailureError | None:  # noqa: PLR0911 - one 
 
     from activities.bank_file import BankFileError  # noqa: PLC0415
     from client.trial_client import NotReadyError, RefusedError, UnknownError  # noqa: PLC0415
-    from deploy.postgres import PostgresError  # noqa: PLC0415
-    from deploy.settings import SettingsError  # noqa: PLC0415
-    from deploy.stack import StackError  # noqa: PLC0415
-    from deploy.temporal_server import ServerNotFoundError  # noqa: PLC0415
+    from deploy.errors import DeployError  # noqa: PLC0415
     from protocols.loader import ProtocolError  # noqa: PLC0415
 
     match error:
@@ -116,7 +113,7 @@ def failure_of(error: Exception) -> FailureError | None:  # noqa: PLR0911 - one 
             return _failure(Exit.BAD_INPUT, "UnreadableFile", error)
         case RPCError() if error.status is RPCStatusCode.NOT_FOUND:
             return _failure(Exit.UNKNOWN, "Unknown", error)
-        case SettingsError() | StackError() | ServerNotFoundError() | PostgresError() | RPCError() | NotReadyError():
+        case DeployError() | RPCError() | NotReadyError():
             return _failure(Exit.UNREACHABLE, "Unreachable", error)
         case asyncpg.PostgresError() | asyncpg.InterfaceError() | ConnectionError():
             return _failure(Exit.UNREACHABLE, "Unreachable", error)
