@@ -71,7 +71,7 @@ async def assert_replays(world: World, workflow_id: str) -> None:
 
 
 async def test_a_participant_whose_page_is_open_all_the_time_replays(world: World, protocol: LoadedProtocol) -> None:
-    """From consent to withdrawal before the second infusion, while its page is open and others send answers that are refused."""
+    """From consent to withdrawal, while its page is open all the time and others send answers that are refused."""
     (case,) = await begin(world, protocol, somebody())
     task = await case.reach("biopsy")
     answer = case.usual(task)
