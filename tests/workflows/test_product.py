@@ -116,5 +116,5 @@ async def test_infused_units_stay_with_the_participant_in_the_custody_record(
     assert [(row["unit_id"], row["event"]) for row in rows] == [
         (unit_id, event) for unit_id in sorted(used) for event in ("loaded", "reserved", "infused")
     ]
-    assert {row["who"] for row in rows if row["event"] == "infused"} == {"pharmacist-01"}
+    assert {row["who"] for row in rows if row["event"] == "infused"} == {"coordinator-01"}
     assert await units_by_state(world, case.subject) == (0, 3)
