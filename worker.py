@@ -29,7 +29,7 @@ from schemas.names import TASK_QUEUE
 from workflows.arm import ArmWorkflow
 from workflows.feed import Feed
 from workflows.participant import ParticipantWorkflow
-from workflows.runner import workflow_runner
+from workflows.sandbox import workflow_runner
 from workflows.study import StudyWorkflow
 
 WORKFLOWS = [ParticipantWorkflow, ArmWorkflow, StudyWorkflow]

@@ -10,7 +10,7 @@ from temporalio.worker import Worker
 from client.converter import DATA_CONVERTER
 from deploy.settings import connect, load_settings
 from simulation.bare import BARE_QUEUE, BareWorkflow
-from workflows.runner import workflow_runner
+from workflows.sandbox import workflow_runner
 
 
 async def run() -> None:

@@ -18,7 +18,7 @@ from history.reading import facts_in, fetch_runs
 from history.replay import Replay, read_document, replay
 from schemas import names
 from worker import WORKFLOWS
-from workflows.runner import workflow_runner
+from workflows.sandbox import workflow_runner
 
 FILES = sorted((Path(__file__).parents[1] / "histories").glob("*.json.gz"))
 
