@@ -644,7 +644,7 @@ def audit_replay(
     from client.converter import DATA_CONVERTER
     from history.replay import Replay, replay
     from worker import WORKFLOWS
-    from workflows.runner import workflow_runner
+    from workflows.sandbox import workflow_runner
 
     files = {source: _read_history(Path(source)) for source in sources if Path(source).is_file()}
 

@@ -29,7 +29,7 @@ from schemas.base import Role
 from schemas.names import TASK_QUEUE
 from workflows.arm.workflow import ArmWorkflow
 from workflows.participant.workflow import ParticipantWorkflow
-from workflows.runner import workflow_runner
+from workflows.sandbox import workflow_runner
 from workflows.study.workflow import StudyWorkflow
 
 WORKFLOWS = [ParticipantWorkflow, ArmWorkflow, StudyWorkflow]

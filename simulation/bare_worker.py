@@ -10,7 +10,7 @@ from deploy.services import embedded_services
 from deploy.settings import load_settings
 from deploy.temporal_client import connect_temporal
 from simulation.bare import BARE_QUEUE, BareWorkflow
-from workflows.runner import workflow_runner
+from workflows.sandbox import workflow_runner
 
 
 async def run() -> None:

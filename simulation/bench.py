@@ -46,7 +46,7 @@ from simulation.progress import ADDRESS, Progress, follow
 from simulation.site import News, VirtualSite, World
 from simulation.trial import bank_csv, start_study
 from workflows.participant import ParticipantWorkflow
-from workflows.runner import workflow_runner
+from workflows.sandbox import workflow_runner
 
 Figures = dict[str, float]
 # A workflow takes ten updates at a time, and enrolments are updates of one study.
