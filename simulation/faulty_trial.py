@@ -12,8 +12,9 @@ from activities.read_model import fact_count
 from client.converter import DATA_CONVERTER
 from client.trial_client import TrialClient
 from deploy.migrate import migrate
-from deploy.settings import connect, load_settings
-from deploy.stack import Stack
+from deploy.services import embedded_services
+from deploy.stack_file import Stack
+from deploy.temporal_client import connect_temporal
 from protocols.loader import default_protocol_path, load_protocol
 from simulation.committee import decide_all
 from simulation.demo import SITES, STORIES, STUDY, TOXICITIES, UNITS_PER_TARGET
@@ -89,7 +90,7 @@ class FaultyTrial:
 
 @asynccontextmanager
 async def _world(stack: Stack) -> AsyncIterator[World]:
-    client = await connect(load_settings(stack.data, {}), DATA_CONVERTER)
+    client = await connect_temporal(embedded_services(stack.data), DATA_CONVERTER)
     pool = await open_pool(stack.database_url)
     await migrate(pool)
     news = News()

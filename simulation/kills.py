@@ -12,7 +12,10 @@ from typing import assert_never
 import psutil
 
 from deploy.postgres import postmaster
-from deploy.stack import Stack, status, up
+from deploy.processes import find_process
+from deploy.stack import up
+from deploy.stack_file import Stack, postgres_folder
+from deploy.status import status
 
 PAUSE_SECONDS = (0.5, 9.0)
 """From the moment at which all parts run again to the next kill."""
@@ -88,11 +91,11 @@ def _process(stack: Stack, part: Part) -> psutil.Process | None:
     """Return a part's process; of Postgres the one that starts the others, which then end by themselves."""
     match part:
         case Part.WORKER:
-            return stack.worker.find() if stack.worker else None
+            return find_process(stack.worker) if stack.worker else None
         case Part.SERVER:
-            return stack.server.find() if stack.server else None
+            return find_process(stack.server) if stack.server else None
         case Part.POSTGRES:
-            return postmaster(stack.data / "postgres")
+            return postmaster(postgres_folder(stack.data))
         case _:
             assert_never(part)
 

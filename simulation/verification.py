@@ -20,7 +20,7 @@ from schemas import names
 from simulation.custody_check import custody_violations
 from simulation.world import World
 from worker import WORKFLOWS
-from workflows.runner import workflow_runner
+from workflows.sandbox import workflow_runner
 
 CAUGHT_UP_SECONDS = 120.0
 """For what the histories hold to be published, after the last part has been started again."""
