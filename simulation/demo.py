@@ -15,12 +15,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from activities.read_model import listen
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from activities.database import open_pool
+from activities.read_model import listen
 from client.converter import DATA_CONVERTER
 from client.trial_client import TrialClient
 from deploy.migrate import migrate
@@ -33,8 +33,8 @@ from schemas.protocol import Protocol
 from schemas.state.arm import ArmState
 from schemas.state.participant import ParticipantState
 from simulation.people import VirtualParticipant, draw_population
-from simulation.world import News, World
 from simulation.trial import fill_bank, run_phase_one, start_study
+from simulation.world import News, World
 
 STUDY = "car-nk-01"
 SITES = ("CN01", "CN02", "CN03")
