@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 SHOWN_WITHIN = 10.0
 """Seconds that a command waits until the database has its fact."""
 NOT_SHOWN = (
-    "It is recorded and takes effect. The worklist and the lists do not show it yet: `trial status` shows what does not "
-    "run or waits."
+    "It is recorded and takes effect. The worklist and the lists do not show it yet: `trial status` shows what does "
+    "not run, or waits."
 )
 
 

@@ -5,7 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
-from cli.answer_schema import answered_fields, is_laboratory, is_list, needed, plain_default, range_of, schema_of, type_of
+from cli.answer_schema import (
+    answered_fields,
+    is_laboratory,
+    is_list,
+    needed,
+    plain_default,
+    range_of,
+    schema_of,
+    type_of,
+)
 from cli.validation import model_in
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from cli.call import READING, WRITING, Call, JsonOption
 from cli.exit_codes import Exit
@@ -20,10 +20,19 @@ ANSWER_LIMIT = 60.0
 """Seconds that a command waits for workflows to answer: without a worker they never do."""
 
 
-def noun() -> typer.Typer:
+class Noun(TyperGroup):
+    """A group of commands, whose help says of each what it does, and not only the first words of it."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - typer does not export their types
+        """See base class."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.get_short_help_str(limit=200)) for name, each in self.commands.items()])
+
+
+def noun(**settings: Any) -> typer.Typer:  # noqa: ANN401 - whatever typer takes
     """Return a group of commands, such as `trial task`."""
     # Without markup typer does not load rich, which takes longer than the rest of `--help`.
-    return typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    return typer.Typer(cls=Noun, no_args_is_help=True, rich_markup_mode=None, **settings)
 
 
 class CommandWithSections(TyperCommand):

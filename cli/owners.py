@@ -45,9 +45,7 @@ def workflow_id_of(call: Call, owner: str) -> str:
     return names.participant_id(call.study_id, owner) if site_in(owner) else names.arm_id(call.study_id, owner)
 
 
-async def participant_state(
-    call: Call, database: "Database", subject: str, as_of: "AsOf" = None
-) -> "ParticipantState":
+async def participant_state(call: Call, database: "Database", subject: str, as_of: "AsOf" = None) -> "ParticipantState":
     """Return a participant's state, or stop with the participants that there are."""
     from activities import states
 

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.call import Call
-from cli.command import command
-from cli.connection import database, services_of
+from cli.command import command, noun
+from cli.connection import database
 from cli.exit_codes import Exit
-from cli.failures import FailureError, failure_of
+from cli.failures import failure_of
 from cli.output import emit, say, when
 from cli.tables import table
 
@@ -19,13 +19,10 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands of the stack."""
-    command(app, "up")(up)
-    command(app, "down")(down)
-    command(app, "status")(status)
+app = noun()
 
 
+@command(app, "up")
 def up(
     call: Call,
     virtual_time: Annotated[
@@ -41,6 +38,7 @@ def up(
     return emit(addresses) if call.as_json else _show(addresses)
 
 
+@command(app, "down")
 def down(call: Call) -> None:
     """Stop the embedded stack; the data stay."""
     from deploy import stack
@@ -50,6 +48,7 @@ def down(call: Call) -> None:
     return emit({"stopped": folder}) if call.as_json else say(f"stopped: {folder}")
 
 
+@command(app, "status")
 async def status(call: Call) -> Exit:
     """
     Show which parts of the embedded stack run, and which publications wait for `trial audit rebuild`.
@@ -70,3 +69,39 @@ async def status(call: Call) -> Exit:
     if unreachable or not parts.ready:
         return Exit.UNREACHABLE
     return Exit.WAITING if waiting else Exit.OK
+
+
+def _addresses(call: Call, stack: "Stack | None") -> dict[str, Any]:
+    from deploy.settings import database_host
+
+    addresses: dict[str, Any] = {"data": str(call.data_folder.resolve())}
+    if stack is not None:
+        addresses |= {"temporal": stack.temporal_address, "ui": stack.ui_url, "virtual_time": stack.virtual_time}
+        addresses |= {"postgres": database_host(stack.database_url)}
+    return addresses
+
+
+def _show(lines: dict[str, Any]) -> None:
+    table("", ("Embedded stack", ""), list(lines.items()))
+
+
+async def _waiting(call: Call) -> tuple[list[dict[str, Any]], str | None]:
+    """Return the publications that wait, and why the database can't be asked if it can't."""
+    from activities import read_model
+
+    try:
+        async with database(call) as connection:
+            return await read_model.waiting_publications(connection), None
+    except Exception as error:
+        failed = failure_of(error)
+        if failed is None or failed.code is not Exit.UNREACHABLE:
+            raise
+        return [], str(failed)
+
+
+def _show_waiting(waiting: list[dict[str, Any]]) -> None:
+    if waiting:
+        rows = [(row["workflow_id"], when(row["since"]), row["difference"]) for row in waiting]
+        title = "Publications that wait, since the database differs from the history"
+        table(title, ("Workflow", "Since (UTC)", "Difference"), rows, red=[True] * len(rows))
+        say("mend it with: trial audit rebuild")

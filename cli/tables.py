@@ -66,7 +66,9 @@ def _row(row: Sequence[Cell], widths: Sequence[int]) -> list[str]:
     folded = [[part for line in cell for part in _folded(line, width)] for cell, width in zip(row, widths, strict=True)]
     height = max(len(cell) for cell in folded)
     return [
-        GAP.join(_padded(cell[line] if line < len(cell) else "", width) for cell, width in zip(folded, widths, strict=True))
+        GAP.join(
+            _padded(cell[line] if line < len(cell) else "", width) for cell, width in zip(folded, widths, strict=True)
+        )
         for line in range(height)
     ]
 
