@@ -16,6 +16,9 @@ else:
     # The classes are generic only in their type stubs.
     Pool, Connection, Database = asyncpg.Pool, asyncpg.Connection, asyncpg.Pool | asyncpg.Connection
 
+AWAY = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+"""What a statement raises while the database is away, or is starting."""
+
 
 async def open_pool(dsn: str, *, size: int = 8) -> Pool:
     """

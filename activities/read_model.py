@@ -94,6 +94,12 @@ async def kinds_of(pool: Database, workflow_id: str) -> set[str]:
     return {row["kind"] for row in await pool.fetch(SQL["kinds_of"], workflow_id)}
 
 
+async def fact_count(pool: Database, study: str) -> int:
+    """Return how many facts all workflows of a study have published."""
+    count: int = await pool.fetchval(SQL["fact_count"], study)
+    return count
+
+
 async def latest_number(pool: Database, workflow_id: str) -> int:
     """Return the number of a workflow's latest fact; 0 when it has none."""
     latest: int = await pool.fetchval(SQL["latest_number"], workflow_id)
@@ -131,6 +137,16 @@ async def bank_summary(pool: Database) -> list[dict[str, Any]]:
 async def custody_of(pool: Database, unit_ids: Sequence[str]) -> list[dict[str, Any]]:
     """Return what became of units, in order."""
     return [dict(row) for row in await pool.fetch(SQL["custody_of"], list(unit_ids))]
+
+
+async def custody_of_study(pool: Database, study: str) -> list[dict[str, Any]]:
+    """Return the whole custody, in order, of every unit that was ever reserved in a study."""
+    return [dict(row) for row in await pool.fetch(SQL["custody_of_study"], study)]
+
+
+async def notices(pool: Database, study: str) -> list[dict[str, Any]]:
+    """Return the notices of a study's tasks, delivered or not, in order."""
+    return [dict(row) for row in await pool.fetch(SQL["notices"], study)]
 
 
 async def listen(dsn: str, received: Callable[[str], None]) -> "asyncpg.Connection[asyncpg.Record]":

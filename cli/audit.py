@@ -168,7 +168,7 @@ async def _replayed(call: Call, sources: list[str], files: "dict[str, list[Workf
     from client.converter import DATA_CONVERTER
     from history.replay import replay
     from worker import WORKFLOWS
-    from workflows.runner import workflow_runner
+    from workflows.sandbox import workflow_runner
 
     runs = [run for source in sources for run in files.get(source) or await _runs_of(call, source)]
     runner = workflow_runner()

@@ -23,7 +23,7 @@ ANSWER_LIMIT = 60.0
 class Noun(TyperGroup):
     """A group of commands, whose help says of each what it does, and not only the first words of it."""
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - typer does not export their types
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - as typer calls it
         """See base class."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, each.get_short_help_str(limit=200)) for name, each in self.commands.items()])

@@ -11,25 +11,26 @@ if TYPE_CHECKING:
 
     from activities.database import Connection, Pool
     from client.trial_client import TrialClient
-    from deploy.settings import Settings
+    from deploy.services import Services
 
 # Temporal and PostgreSQL are slow to load: a command loads only what it asks.
 # ruff: noqa: PLC0415
 
 
-def services_of(call: Call) -> "Settings":
+def services_of(call: Call) -> "Services":
     """Return where Temporal and PostgreSQL are."""
-    from deploy.settings import load_settings
+    from deploy.services import find_services
 
-    return load_settings(call.data_folder)
+    return find_services(call.data_folder)
 
 
 @asynccontextmanager
 async def database(call: Call) -> AsyncIterator["Connection"]:
     """Connect to the database, to read."""
     from activities.database import connect
+    from deploy.database import open_database
 
-    connection = await connect(services_of(call).database_url)
+    connection = await open_database(services_of(call), connect)
     try:
         yield connection
     finally:
@@ -40,8 +41,9 @@ async def database(call: Call) -> AsyncIterator["Connection"]:
 async def database_pool(call: Call) -> AsyncIterator["Pool"]:
     """Open a pool of connections, to write."""
     from activities.database import open_pool
+    from deploy.database import open_database
 
-    pool = await open_pool(services_of(call).database_url, size=2)
+    pool = await open_database(services_of(call), open_pool)
     try:
         yield pool
     finally:
@@ -51,9 +53,9 @@ async def database_pool(call: Call) -> AsyncIterator["Pool"]:
 async def temporal(call: Call) -> "Client":
     """Return a client of the Temporal server."""
     from client.converter import DATA_CONVERTER
-    from deploy.settings import connect
+    from deploy.temporal_client import connect_temporal
 
-    return await connect(services_of(call), data_converter=DATA_CONVERTER)
+    return await connect_temporal(services_of(call), data_converter=DATA_CONVERTER)
 
 
 async def trial_client(call: Call) -> "TrialClient":

@@ -15,12 +15,10 @@ UNKNOWN = ("UnknownTask", "UnknownArm", "UnknownEvent")
 KNOWN_ERRORS = {
     "activities.bank_file.BankFileError": (Exit.BAD_INPUT, "UnreadableFile"),
     "builtins.UnicodeDecodeError": (Exit.BAD_INPUT, "UnreadableFile"),
+    "decisions.state.folding.AsOfError": (Exit.BAD_INPUT, "InvalidInput"),
     "client.trial_client.UnknownError": (Exit.UNKNOWN, "Unknown"),
     "client.trial_client.NotReadyError": (Exit.UNREACHABLE, "Unreachable"),
-    "deploy.postgres.PostgresError": (Exit.UNREACHABLE, "Unreachable"),
-    "deploy.settings.SettingsError": (Exit.UNREACHABLE, "Unreachable"),
-    "deploy.stack.StackError": (Exit.UNREACHABLE, "Unreachable"),
-    "deploy.temporal_server.ServerNotFoundError": (Exit.UNREACHABLE, "Unreachable"),
+    "deploy.errors.DeployError": (Exit.UNREACHABLE, "Unreachable"),
     "temporalio.service.RPCError": (Exit.UNREACHABLE, "Unreachable"),
     "asyncpg.exceptions._base.PostgresError": (Exit.UNREACHABLE, "Unreachable"),
     "asyncpg.exceptions._base.InterfaceError": (Exit.UNREACHABLE, "Unreachable"),
@@ -100,7 +98,8 @@ def failure_of(error: Any) -> FailureError | None:  # noqa: ANN401 - each class 
         rule = f"{error}: the database has not been set up yet, and the worker does it when it starts"
         return failure(Exit.UNREACHABLE, "Unreachable", rule, expected="`trial up`")
     known = next((KNOWN_ERRORS[name] for name in names if name in KNOWN_ERRORS), None)
-    return failure(*known, str(error) or type(error).__name__) if known else None
+    field = "--as-of" if "decisions.state.folding.AsOfError" in names else ""
+    return failure(*known, str(error) or type(error).__name__, field=field) if known else None
 
 
 def _protocol_trouble(line: str) -> Trouble:

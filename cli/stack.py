@@ -1,23 +1,22 @@
-"""`trial up`, `trial down`, `trial status`: the embedded stack."""
+"""`trial up`, `trial down`, `trial status`: the embedded stack, and which publications wait."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.call import Call
 from cli.command import command, noun
-from cli.connection import database
 from cli.exit_codes import Exit
-from cli.failures import failure_of
 from cli.output import emit, say, when
+from cli.reachability import Reachability, reachability
 from cli.tables import table
 
 if TYPE_CHECKING:
-    from deploy.stack import Stack
+    from deploy.stack_file import Stack
 
-# What starts processes and connects to them is slow to load.
+# What starts processes is slow to load.
 # ruff: noqa: PLC0415
-
 
 app = noun()
 
@@ -33,8 +32,7 @@ def up(
     from deploy import stack
     from schemas.names import TASK_QUEUE
 
-    started = stack.up(call.data_folder, virtual_time=virtual_time, task_queue=TASK_QUEUE)
-    addresses = _addresses(call, started)
+    addresses = _addresses(call, stack.up(call.data_folder, virtual_time=virtual_time, task_queue=TASK_QUEUE))
     return emit(addresses) if call.as_json else _show(addresses)
 
 
@@ -51,28 +49,25 @@ def down(call: Call) -> None:
 @command(app, "status")
 async def status(call: Call) -> Exit:
     """
-    Show which parts of the embedded stack run, and which publications wait for `trial audit rebuild`.
+    Show which parts of the stack run, and which publications wait for `trial audit rebuild`.
 
-    Exit code 7 when Temporal or PostgreSQL does not run, 9 when a publication waits.
+    Exit code 7 when Temporal or PostgreSQL does not run or answer, 9 when a publication waits.
     """
-    from deploy import stack
+    from deploy.stack_file import read_stack
 
-    parts, known = stack.status(call.data_folder), stack.read_stack(call.data_folder)
-    waiting, unreachable = await _waiting(call)
-    addresses = _addresses(call, known)
+    found = await reachability(call)
+    addresses = _addresses(call, read_stack(call.data_folder))
     if call.as_json:
-        emit(addresses | {"running": parts, "database": unreachable or "answers", "waiting": waiting})
+        emit(addresses | vars(found))
     else:
-        _show(addresses | {f"{name} is": "running" if runs else "not running" for name, runs in parts})
-        say(f"database: {unreachable or 'answers'}")
-        _show_waiting(waiting)
-    if unreachable or not parts.ready:
-        return Exit.UNREACHABLE
-    return Exit.WAITING if waiting else Exit.OK
+        parts = {f"{name} is": "running" if runs else "not running" for name, runs in found.running.items()}
+        _show(addresses | parts)
+        _show_problems(found)
+    return found.code
 
 
 def _addresses(call: Call, stack: "Stack | None") -> dict[str, Any]:
-    from deploy.settings import database_host
+    from deploy.services import database_host
 
     addresses: dict[str, Any] = {"data": str(call.data_folder.resolve())}
     if stack is not None:
@@ -81,27 +76,15 @@ def _addresses(call: Call, stack: "Stack | None") -> dict[str, Any]:
     return addresses
 
 
-def _show(lines: dict[str, Any]) -> None:
-    table("", ("Embedded stack", ""), list(lines.items()))
+def _show(lines: Mapping[str, object]) -> None:
+    table("", ("Stack", ""), list(lines.items()))
 
 
-async def _waiting(call: Call) -> tuple[list[dict[str, Any]], str | None]:
-    """Return the publications that wait, and why the database can't be asked if it can't."""
-    from activities import read_model
-
-    try:
-        async with database(call) as connection:
-            return await read_model.waiting_publications(connection), None
-    except Exception as error:
-        failed = failure_of(error)
-        if failed is None or failed.code is not Exit.UNREACHABLE:
-            raise
-        return [], str(failed)
-
-
-def _show_waiting(waiting: list[dict[str, Any]]) -> None:
-    if waiting:
-        rows = [(row["workflow_id"], when(row["since"]), row["difference"]) for row in waiting]
+def _show_problems(found: Reachability) -> None:
+    for problem in found.problems:
+        say(problem)
+    if found.waiting:
+        rows = [(row["workflow_id"], when(row["since"]), row["difference"]) for row in found.waiting]
         title = "Publications that wait, since the database differs from the history"
         table(title, ("Workflow", "Since (UTC)", "Difference"), rows, red=[True] * len(rows))
-        say("mend it with: trial audit rebuild")
+        say("to mend it, and to have every difference reported: trial audit rebuild")

@@ -31,8 +31,10 @@ from activities.read_model import listen
 from client.converter import DATA_CONVERTER
 from client.trial_client import TrialClient
 from deploy.migrate import migrate
-from deploy.settings import connect, load_settings
-from deploy.stack import down, read_stack, up
+from deploy.services import embedded_services
+from deploy.stack import down, up
+from deploy.stack_file import read_stack
+from deploy.temporal_client import connect_temporal
 from protocols.loader import LoadedProtocol, default_protocol_path, load_protocol
 from schemas import names
 from schemas.protocol import Arm, ArmKind
@@ -44,7 +46,7 @@ from simulation.progress import ADDRESS, Progress, follow
 from simulation.site import News, VirtualSite, World
 from simulation.trial import bank_csv, start_study
 from workflows.participant import ParticipantWorkflow
-from workflows.runner import workflow_runner
+from workflows.sandbox import workflow_runner
 
 Figures = dict[str, float]
 # A workflow takes ten updates at a time, and enrolments are updates of one study.
@@ -217,12 +219,12 @@ async def _timed(work: Awaitable[object]) -> float:
 async def stand(data: Path) -> AsyncIterator[Bench]:
     """Stand up a stack and the yardstick's worker: each worker in its own process, this one only drives."""
     await asyncio.to_thread(up, data, ui=False, virtual_time=True, report=_silent, task_queue=names.TASK_QUEUE)
-    settings = load_settings(data, {})
-    client = await connect(settings, DATA_CONVERTER)
-    pool = await open_pool(settings.database_url)
+    services = embedded_services(data)
+    client = await connect_temporal(services, DATA_CONVERTER)
+    pool = await open_pool(services.database_url)
     await migrate(pool)
     news = News()
-    connection = await listen(settings.database_url, news.stir)
+    connection = await listen(services.database_url, news.stir)
     socket_file = data / "progress"
     transport, progress = await follow(socket_file)
     environment = os.environ | {"TRIAL_DATA": str(data), ADDRESS: str(socket_file)}

@@ -49,6 +49,10 @@ class Clocks:
         self._known[workflow_id] = max(moment, self._known.get(workflow_id, moment))
         return self._known[workflow_id]
 
+    def correct(self, workflow_id: str, moment: datetime) -> None:
+        """Take this for the latest known moment: a later one was asked for, and the workflow did not come there."""
+        self._known[workflow_id] = moment
+
     async def bring_to(self, workflow_id: str, moment: datetime) -> None:
         """Bring a workflow's clock forward to a moment; one that has passed it, or has ended, is left alone."""
         known = self._known.get(workflow_id)

@@ -1,6 +1,7 @@
 """A virtual safety review committee: it reads the packet, signs it, and follows the rule."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from client.trial_client import RefusedError
@@ -95,6 +96,8 @@ class VirtualCommittee:
         await self._world.client.decide(self._arm, command)
 
 
-async def decide_all(world: World, arms: list[str]) -> list[ArmState]:
+async def decide_all(
+    world: World, arms: list[str], make_committee: Callable[[World, str], VirtualCommittee] = VirtualCommittee
+) -> list[ArmState]:
     """Serve several arms at once."""
-    return list(await asyncio.gather(*(VirtualCommittee(world, arm).serve() for arm in arms)))
+    return list(await asyncio.gather(*(make_committee(world, arm).serve() for arm in arms)))

@@ -28,7 +28,7 @@ _IS_CLOSED = (
 
 
 class Observation(NamedTuple):
-    """A workflow as its history shows it; it is at rest when no task and no activity is under way."""
+    """A workflow as its history shows it; it is at rest when no task, no activity and no timer is due."""
 
     at: datetime
     is_at_rest: bool
@@ -121,5 +121,6 @@ class _Reading:
         """Return what was read."""
         if self._at is None:
             return None
-        is_at_rest = bool(self._is_at_rest)
+        is_due = self._next_at is not None and self._next_at <= self._at
+        is_at_rest = bool(self._is_at_rest) and not is_due
         return Observation(self._at, is_at_rest, self._next_at if is_at_rest else None)

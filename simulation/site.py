@@ -73,6 +73,11 @@ def severe_icans(now: datetime) -> AdverseEvent:
     )
 
 
+def has_ended(stage: str) -> bool:
+    """Tell whether a stage, as a site sees it, is the end of participation."""
+    return stage == "ended"
+
+
 class VirtualSite:
     """One virtual site for one participant."""
 
@@ -97,7 +102,7 @@ class VirtualSite:
         )
         await self._client.enroll(command)
 
-    async def live(self, until: Callable[[str], bool] = lambda stage: stage == "ended") -> None:
+    async def live(self, until: Callable[[str], bool] = has_ended) -> None:
         """Answer everything until the participant has ended (or reached another stage)."""
         while True:
             seen = await self._world.see(self._workflow_id)
@@ -171,14 +176,14 @@ class VirtualSite:
     async def _report_toxicity(self, task: Mapping[str, Any], now: datetime) -> None:
         if self._toxicity_known or not str(task["step"]).startswith("treatment-check-infusion-2"):
             return
-        self._toxicity_known = True
         state = await self._world.participant_state(self._person.subject)
-        if state.slot is not None and await self._toxicity(state):
+        if state.slot is not None and not state.adverse_events and await self._toxicity(state):
             await self._world.bring_arm(state.slot.arm, now)
             command = ReportAdverseEvent(
                 envelope=self._envelope(Role.INVESTIGATOR, now, "seen at the ward"), event=severe_icans(now)
             )
             await self._client.report_adverse_event(self._person.subject, command)
+        self._toxicity_known = True
 
     def _envelope(self, role: Role, now: datetime, reason: str | None = None) -> Envelope:
         return Envelope(person=PEOPLE[role], role=role, site=site_of(self._person.subject), time=now, reason=reason)

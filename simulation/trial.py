@@ -1,7 +1,7 @@
 """A whole Phase 1 of virtual people, against a running stack; the demo, the tests and the benchmark share it."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from activities.bank_file import load_units
@@ -9,6 +9,7 @@ from activities.database import Pool
 from protocols.loader import LoadedProtocol
 from schemas.base import Role
 from schemas.commands.commands import ChangeDelegation, Envelope, StartStudy
+from schemas.protocol import Protocol
 from schemas.screening.panel import Antigen
 from schemas.state.arm import ArmState, SlotState
 from schemas.state.participant import ParticipantState
@@ -19,6 +20,7 @@ from simulation.world import World
 
 Toxicities = Mapping[tuple[str, int], Sequence[int]]
 """For an arm and dose level: which participants dosed there, counted from 1, will have a DLT."""
+SiteMaker = Callable[[World, Protocol, VirtualParticipant, Toxicity], VirtualSite]
 
 
 def bank_csv(targets: Iterable[tuple[Antigen, ...]], *, units: int, million_cells: float, first_expiry: date) -> str:
@@ -102,24 +104,37 @@ def slot_ordinal(arm: ArmState, subject: str, level: int) -> int:
 async def run_phase_one(
     world: World, loaded: LoadedProtocol, people: Sequence[VirtualParticipant], script: Toxicities
 ) -> list[ArmState]:
+    """Run everybody through the schedule and every arm to its end; return the arms' final states."""
+    committee = asyncio.create_task(decide_all(world, [arm.id for arm in loaded.protocol.arms]))
+    try:
+        await run_participants(world, loaded, people, script)
+        return await committee
+    finally:
+        committee.cancel()
+
+
+async def run_participants(
+    world: World,
+    loaded: LoadedProtocol,
+    people: Sequence[VirtualParticipant],
+    script: Toxicities,
+    make_site: SiteMaker = VirtualSite,
+) -> None:
     """
-    Run everybody through the schedule and every arm to its end; return the arms' final states.
+    Run everybody through the schedule.
 
     Participants come to the door one after another, each when the one before has been assigned or has failed screening,
     so that slots are asked for in the same order every time.
     """
-    committee = asyncio.create_task(decide_all(world, [arm.id for arm in loaded.protocol.arms]))
     toxicity = toxicity_script(world, script)
     living: list[asyncio.Task[None]] = []
     try:
         for person in people:
-            site = VirtualSite(world, loaded.protocol, person, toxicity)
+            site = make_site(world, loaded.protocol, person, toxicity)
             await site.enroll()
             await site.live(until=lambda stage: stage != "screening")
             living.append(asyncio.create_task(site.live()))
         await asyncio.gather(*living)
-        return await committee
     finally:
-        committee.cancel()
         for task in living:
             task.cancel()

@@ -32,6 +32,11 @@ class News:
         """Wake whoever waits for news of a workflow."""
         self._events[workflow_id].set()
 
+    def wake_all(self) -> None:
+        """Wake everybody: news may have been lost."""
+        for event in self._events.values():
+            event.set()
+
     async def wait(self, workflow_id: str, seconds: float) -> None:
         """Wait for news that came since the last wait, at most so many seconds."""
         event = self._events[workflow_id]

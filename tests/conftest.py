@@ -15,8 +15,10 @@ from activities.database import Pool, open_pool
 from activities.read_model import listen
 from client.converter import DATA_CONVERTER
 from deploy.migrate import migrate
-from deploy.settings import connect, load_settings
-from deploy.stack import Stack, down, up
+from deploy.services import embedded_services
+from deploy.stack import down, up
+from deploy.stack_file import Stack
+from deploy.temporal_client import connect_temporal
 from protocols.loader import LoadedProtocol, default_protocol_path, load_protocol
 from simulation.world import News, World
 from tests.cli.trial_command import nowhere, participant, study, trial  # noqa: F401 - fixtures of several test modules
@@ -53,7 +55,7 @@ def dsn(stack: Stack) -> str:
 @pytest.fixture(scope="session")
 async def client(stack: Stack) -> Client:
     """A client of the session's Temporal server."""
-    return await connect(load_settings(stack.data, {}), DATA_CONVERTER)
+    return await connect_temporal(embedded_services(stack.data), DATA_CONVERTER)
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,9 @@ SELECT DISTINCT study FROM fact WHERE starts_with(workflow_id, 'study/') ORDER B
 -- name: owners
 SELECT DISTINCT owner FROM fact WHERE study = $1 AND starts_with(workflow_id, $2) ORDER BY owner
 
+-- name: fact_count
+SELECT count(*) FROM fact WHERE study = $1
+
 -- name: latest_number
 SELECT coalesce(max(sequence), 0) FROM fact WHERE workflow_id = $1
 
@@ -49,3 +52,10 @@ GROUP BY 1, 2, 3 ORDER BY 1, 3, 2
 
 -- name: custody_of
 SELECT * FROM custody WHERE unit_id = ANY($1) ORDER BY unit_id, number
+
+-- name: custody_of_study
+SELECT * FROM custody
+WHERE unit_id IN (SELECT unit_id FROM custody WHERE study = $1) ORDER BY unit_id, number
+
+-- name: notices
+SELECT task_id, event, attempts, delivered_at FROM outbox WHERE study = $1 ORDER BY id

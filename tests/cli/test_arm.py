@@ -5,7 +5,17 @@ from typing import Any
 
 from cli.exit_codes import Exit
 from protocols.loader import LoadedProtocol
-from tests.cli.trial_command import COMMITTEE, COORDINATOR, Trial, delegate, finds_refusals, screen, signed, stock, until
+from tests.cli.trial_command import (
+    COMMITTEE,
+    COORDINATOR,
+    Trial,
+    delegate,
+    finds_refusals,
+    screen,
+    signed,
+    stock,
+    until,
+)
 
 
 async def test_the_committee_may_not_decide_while_a_window_is_open(

@@ -104,14 +104,13 @@ async def test_every_difference_that_is_mended_is_reported(participant: Trial, p
     """A fact altered, one deleted, one added, and a task closed by hand: each is named, and all is as before."""
     workflow_id = f"participant/{participant.environment['TRIAL_STUDY']}/{WHO}"
     before = await participant.ok("participant", "timeline", WHO)
-    changes = (
+    added = "SELECT workflow_id, 99, study, owner, run_id, kind, at, who, role, why, body FROM fact"
+    for change in (
         "UPDATE fact SET who = 'coord-99' WHERE workflow_id = $1 AND sequence = 1",
         "DELETE FROM fact WHERE workflow_id = $1 AND sequence = 2",
-        "INSERT INTO fact SELECT workflow_id, 99, study, owner, run_id, kind, at, who, role, why, body "
-        "FROM fact WHERE workflow_id = $1 AND sequence = 1",
+        f"INSERT INTO fact {added} WHERE workflow_id = $1 AND sequence = 1",
         "UPDATE task SET status = 'cancelled' WHERE workflow_id = $1 AND step = 'biopsy-1'",
-    )
-    for change in changes:
+    ):
         await pool.execute(change, workflow_id)
 
     rebuilt = await participant("audit", "rebuild")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cli.exit_codes import Exit
 from protocols.loader import default_protocol_path
-from tests.cli.trial_command import OPERATIONS, Trial
+from tests.cli.trial_command import Trial
 
 
 async def test_the_platform_protocol_is_sound_and_every_value_has_a_source(nowhere: Trial) -> None:

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TextIO, TypeAlias
 
 import pytest
 from temporalio.client import Client
@@ -145,8 +145,8 @@ def variables(environment: Mapping[str, str]) -> Iterator[None]:
 def streams(out: Capture, err: Capture, typed: str) -> Iterator[None]:
     """Let the command of this thread write and read these; the other threads, such as the worker's, theirs."""
     before = sys.stdin, sys.stdout, sys.stderr
-    chosen = Chosen(sys.stdin, io.StringIO(typed)), Chosen(sys.stdout, out), Chosen(sys.stderr, err)
-    sys.stdin, sys.stdout, sys.stderr = chosen  # type: ignore[assignment] - each acts as the stream that it chooses
+    chosen: Any = Chosen(sys.stdin, io.StringIO(typed)), Chosen(sys.stdout, out), Chosen(sys.stderr, err)
+    sys.stdin, sys.stdout, sys.stderr = chosen
     try:
         yield
     finally:
@@ -156,12 +156,12 @@ def streams(out: Capture, err: Capture, typed: str) -> Iterator[None]:
 class Chosen:
     """A stream for the context that made it, and another one for all others."""
 
-    def __init__(self, theirs: Any, ours: Any) -> None:
+    def __init__(self, theirs: TextIO, ours: TextIO) -> None:
         self._theirs = theirs
-        self._stream: ContextVar[Any] = ContextVar("stream")
+        self._stream: ContextVar[TextIO] = ContextVar("stream")
         self._stream.set(ours)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - a stream's method or value
         return getattr(self._stream.get(self._theirs), name)
 
 

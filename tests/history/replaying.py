@@ -9,7 +9,7 @@ from history.reading import fetch_runs
 from history.replay import Replay, replay
 from simulation.world import World
 from worker import WORKFLOWS
-from workflows.runner import workflow_runner
+from workflows.sandbox import workflow_runner
 
 
 async def replay_all(runs: Sequence[WorkflowHistory]) -> list[Replay]:

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 from activities.bank_file import load_units
+from activities.read_model import custody_of
 from protocols.loader import LoadedProtocol
 from schemas.dlt.outcome import Disposition
 from schemas.state.arm import SlotState
@@ -61,7 +62,7 @@ async def test_the_last_three_units_go_to_one_of_two_participants(world: World, 
     assert sorted(fact["kind"] for fact in answers) == ["product_awaited", "product_reserved"]
     states = [await case.state() for case in cases]
     assert sorted(len(state.units) for state in states) == [0, 3]
-    assert await world.pool.fetchval("SELECT count(*) FROM reservation") == 3
+    assert await world.pool.fetchval("SELECT count(*) FROM unit_custody WHERE event = 'reserved'") == 3
 
 
 async def test_unreleased_and_soon_expiring_units_are_left_in_the_bank(world: World, protocol: LoadedProtocol) -> None:
@@ -109,9 +110,11 @@ async def test_infused_units_stay_with_the_participant_in_the_custody_record(
     await case.reach("safety-day-21")
 
     state = await case.state()
-    rows = await world.pool.fetch("SELECT unit_id, event FROM custody WHERE workflow_id = $1", case.workflow_id)
     used = [infusion.unit_id for infusion in state.infusions]
     assert len(used) == 3
-    for event in ("reserved", "infused"):
-        assert sorted(row["unit_id"] for row in rows if row["event"] == event) == sorted(used)
+    rows = await custody_of(world.pool, used)
+    assert [(row["unit_id"], row["event"]) for row in rows] == [
+        (unit_id, event) for unit_id in sorted(used) for event in ("loaded", "reserved", "infused")
+    ]
+    assert {row["who"] for row in rows if row["event"] == "infused"} == {"coordinator-01"}
     assert await units_by_state(world, case.subject) == (0, 3)

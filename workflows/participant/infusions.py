@@ -9,7 +9,7 @@ from decisions.treatment.readiness import treatment_is_over
 from schemas import messages as m
 from schemas.commands.answers import InfusionGiven
 from schemas.dlt.outcome import Disposition, DltStatus
-from schemas.schedule.task import TaskKind, TaskPlan
+from schemas.schedule.task import TaskEnd, TaskKind, TaskPlan
 from schemas.state.participant import ParticipantState
 from workflows.participant import product
 from workflows.participant.lymphodepletion import move_day_zero
@@ -75,7 +75,8 @@ async def _ask_for_infusion(schedule: Schedule, number: int, step: str, closes: 
     if task.id not in schedule.state.closed:
         schedule.tasks.cancel(task, f"an infusion may not start now: {_hindrance(schedule.state)}")
         return False
-    if not schedule.tasks.was_answered(step):
+    # By the task, not by the step: an earlier task of the step may have been cancelled.
+    if schedule.state.closed[task.id] is not TaskEnd.ANSWERED:
         return False
     await _follow_infusion(schedule, number, step, schedule.state.infusions[-1])
     return True

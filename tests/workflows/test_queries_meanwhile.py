@@ -1,14 +1,15 @@
 """
-People look at a workflow and write to it at the same moment, again and again: every history still replays.
+People have Temporal's own page open, which queries workflows, while others write to them: every history replays.
 
-A question that comes with a workflow task ends that task before the workflow has seen how its transaction ended. Were
-it to do anything on that end, it would do so after what people sent meanwhile; a replay, which knows no questions,
-would do so before (ADR 0016).
+A query that comes with a workflow task can end that task early; nothing that a workflow does may depend on it.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+
+from temporalio.client import WorkflowQueryFailedError, WorkflowQueryRejectedError
+from temporalio.service import RPCError
 
 from client.trial_client import RefusedError
 from history.reading import facts_in
@@ -54,6 +55,12 @@ async def meanwhile(act: Callable[[], Awaitable[object]], people: int = 1) -> As
         done.set()
 
 
+async def query(world: World, workflow_id: str) -> None:
+    """Query a workflow as Temporal's page does; that it fails is no matter."""
+    with suppress(RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
+        await world.client.temporal.get_workflow_handle(workflow_id).query("__temporal_workflow_metadata")
+
+
 async def assert_replays(world: World, workflow_id: str) -> None:
     """Every run replays, and holds all facts that people were shown, in their order."""
     runs = await caught_up(world, workflow_id)
@@ -63,8 +70,8 @@ async def assert_replays(world: World, workflow_id: str) -> None:
     assert recorded == [row["sequence"] for row in shown] == list(range(1, len(recorded) + 1))
 
 
-async def test_a_participant_who_is_looked_at_all_the_time_replays(world: World, protocol: LoadedProtocol) -> None:
-    """From consent to withdrawal before the second infusion, while others look and send answers that are refused."""
+async def test_a_participant_whose_page_is_open_all_the_time_replays(world: World, protocol: LoadedProtocol) -> None:
+    """From consent to withdrawal, while its page is open all the time and others send answers that are refused."""
     (case,) = await begin(world, protocol, somebody())
     task = await case.reach("biopsy")
     answer = case.usual(task)
@@ -75,7 +82,7 @@ async def test_a_participant_who_is_looked_at_all_the_time_replays(world: World,
         command = AnswerTask(envelope=who, task_id=task["task_id"], answer=answer)
         return await world.client.answer_task(case.subject, command)
 
-    async with meanwhile(case.state, people=3), meanwhile(answer_again):
+    async with meanwhile(lambda: query(world, case.workflow_id), people=3), meanwhile(answer_again):
         await case.reach("infusion-2")
     await case.end(EndReason.WITHDRAWAL)
     await case.reach_end()
@@ -84,8 +91,8 @@ async def test_a_participant_who_is_looked_at_all_the_time_replays(world: World,
     await assert_replays(world, case.workflow_id)
 
 
-async def test_an_arm_whose_packet_is_read_while_others_decide_replays(world: World, protocol: LoadedProtocol) -> None:
-    """The committee's packet is read all the time, decisions without the right are refused; another arm is held."""
+async def test_an_arm_whose_page_is_open_while_others_decide_replays(world: World, protocol: LoadedProtocol) -> None:
+    """Arm and study are on somebody's page, decisions without the right are refused; another arm is held."""
     case, waiting = await begin(world, with_cohorts_of_one(protocol), somebody(1), somebody(2))
     await in_line([case, waiting])
 
@@ -97,7 +104,8 @@ async def test_an_arm_whose_packet_is_read_while_others_decide_replays(world: Wo
         await hold(world, DUAL)
         await lift(world, DUAL)
 
-    async with meanwhile(lambda: world.packet(SINGLE), people=2), meanwhile(world.client.study_state):
+    study_id, arm_id = names.study_id(world.client.study), names.arm_id(world.client.study, SINGLE)
+    async with meanwhile(lambda: query(world, arm_id), people=2), meanwhile(lambda: query(world, study_id)):
         async with meanwhile(decide_without_right), meanwhile(hold_and_lift):
             await case.reach("infusion-1")
         async with meanwhile(decide_without_right):
