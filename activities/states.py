@@ -7,7 +7,7 @@ They need neither a worker nor a Temporal server, and include workflows that hav
 from datetime import UTC, datetime
 
 from activities import read_model
-from activities.database import Pool
+from activities.database import Database
 from decisions.dose.packet import present_packet
 from decisions.state import folding
 from decisions.state.folding import AsOf
@@ -24,28 +24,28 @@ class UnknownOwnerError(Exception):
     """The read model has no fact of such a study, arm or subject."""
 
 
-async def participant_state(pool: Pool, study: str, subject: str, as_of: AsOf = None) -> ParticipantState:
+async def participant_state(pool: Database, study: str, subject: str, as_of: AsOf = None) -> ParticipantState:
     """Return a participant's state."""
     return folding.participant(await _facts(pool, names.participant_id(study, subject), as_of))
 
 
-async def participant_states(pool: Pool, study: str) -> dict[str, ParticipantState]:
+async def participant_states(pool: Database, study: str) -> dict[str, ParticipantState]:
     """Return the present states of all participants who were ever enrolled, by subject."""
     facts = await read_model.facts_of_all(pool, study, "participant")
     return {subject: folding.participant(theirs) for subject, theirs in facts.items()}
 
 
-async def arm_state(pool: Pool, study: str, arm: str, as_of: AsOf = None) -> ArmState:
+async def arm_state(pool: Database, study: str, arm: str, as_of: AsOf = None) -> ArmState:
     """Return an arm's state."""
     return folding.arm(await _facts(pool, names.arm_id(study, arm), as_of))
 
 
-async def study_state(pool: Pool, study: str, as_of: AsOf = None) -> StudyState:
+async def study_state(pool: Database, study: str, as_of: AsOf = None) -> StudyState:
     """Return the study's state."""
     return folding.study(await _facts(pool, names.study_id(study), as_of))
 
 
-async def protocol_of(pool: Pool, reference: ProtocolReference) -> Protocol:
+async def protocol_of(pool: Database, reference: ProtocolReference) -> Protocol:
     """
     Return a registered protocol.
 
@@ -58,7 +58,7 @@ async def protocol_of(pool: Pool, reference: ProtocolReference) -> Protocol:
     return Protocol.model_validate(content)
 
 
-async def packet(pool: Pool, study: str, arm: str, as_of: AsOf = None) -> PacketWithHash:
+async def packet(pool: Database, study: str, arm: str, as_of: AsOf = None) -> PacketWithHash:
     """Return what an arm's committee reads, and the hash that it signs."""
     reference = (await study_state(pool, study)).protocol
     protocol = await protocol_of(pool, reference)
@@ -72,13 +72,13 @@ async def packet(pool: Pool, study: str, arm: str, as_of: AsOf = None) -> Packet
     )
 
 
-async def hold_record(pool: Pool, study: str, scope: str) -> HoldWithHash | None:
+async def hold_record(pool: Database, study: str, scope: str) -> HoldWithHash | None:
     """Return a hold in force ('study' or the arm), and the hash that its lifting signs."""
     hold = (await study_state(pool, study)).hold_records.get(scope)
     return None if hold is None else HoldWithHash(hold=hold, sha256=hold_sha256(hold))
 
 
-async def _facts(pool: Pool, workflow_id: str, as_of: AsOf) -> folding.Facts:
+async def _facts(pool: Database, workflow_id: str, as_of: AsOf) -> folding.Facts:
     facts = await read_model.facts_of(pool, workflow_id)
     if not facts:
         raise UnknownOwnerError(f"{workflow_id.replace('/', ' ')}: not known to this database")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import asyncpg
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 else:
     Pool = asyncpg.Pool
 
+Opened = TypeVar("Opened")
+"""A pool or a connection."""
 CONNECT_LIMIT = 20.0
 """Seconds to get an answer from Postgres."""
 POOL_SIZE = 10
@@ -33,9 +35,18 @@ async def connect_database(services: Services, open_pool: Callable[[str], Awaita
     Raises:
         UnreachableError: Postgres did not answer within 20 seconds, or refused; the message names its host.
     """
+    return await open_database(services, open_pool)
+
+
+async def open_database(services: Services, connect: Callable[[str], Awaitable[Opened]]) -> Opened:
+    """What `connect` opens from the database's URL: a pool, or one connection.
+
+    Raises:
+        UnreachableError: Postgres did not answer within 20 seconds, or refused; the message names its host.
+    """
     try:
         async with asyncio.timeout(CONNECT_LIMIT):
-            return await open_pool(services.database_url)
+            return await connect(services.database_url)
     except TimeoutError:
         reason = f"no answer within {CONNECT_LIMIT:.0f} seconds"
     except ValueError:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
-from cli.output import Exit
+from cli.exit_codes import Exit
 from protocols.loader import LoadedProtocol, default_protocol_path
 from simulation.people import VirtualParticipant
 from simulation.world import World
@@ -19,11 +19,11 @@ from tests.cli.trial_command import (
     INVESTIGATOR,
     OPERATIONS,
     TODAY,
-    Told,
+    Finished,
     Trial,
     delegate,
+    finds_refusals,
     open_tasks,
-    refusals,
     screen,
     stock,
     until,
@@ -185,7 +185,7 @@ async def test_an_amendment_of_what_is_not_there_is_refused(participant: Trial) 
     clear.refuses(Exit.BAD_INPUT, "--clear = grade", "can't be empty", "ended_on")
     (await participant(*AMEND, "AE-001", "--clear", "age", *WHY, *INVESTIGATOR)).refuses(Exit.BAD_INPUT, "no field")
     assert await participant.state(WHO) == before
-    assert "VersionChanged" in await refusals(participant, WHO)
+    await finds_refusals(participant, WHO, "VersionChanged")
 
 
 # ---------------------------------------------------------------------- reports
@@ -228,7 +228,7 @@ async def test_lesions_in_centimetres_are_refused(participant: Trial, protocol: 
         lesion = f"{{id: T01, organ: liver, diameter_mm: {millimetres}, method: CT}}"
         return f"baseline:\n  assessed_on: {TODAY}\n  targets: [{lesion}]\n"
 
-    async def told(millimetres: str) -> Told:
+    async def told(millimetres: str) -> Finished:
         return await participant(*complete, typed=measured(millimetres))
 
     (await told("4.2")).refuses(Exit.BAD_INPUT, "answer.baseline.targets", "4.2", "mm")
@@ -300,8 +300,7 @@ async def test_the_committee_reads_the_packet_and_signs_it(
     status = await shell.ok("arm", "status", SINGLE)
     assert status["decisions"][0]["signature"] == {"meaning": "approval", "signed_sha256": read["sha256"]}
     assert "approval" in (await shell("arm", "status", SINGLE)).out
-    wanted = ["SignatureRequired", "NotDelegated", "PacketChanged"]
-    assert await refusals(shell, SINGLE) == wanted
+    await finds_refusals(shell, SINGLE, "SignatureRequired", "NotDelegated", "PacketChanged")
 
 
 async def test_a_decision_waits_for_the_judgement_of_a_candidate(
