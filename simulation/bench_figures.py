@@ -14,7 +14,7 @@ from simulation.bench_run import Run
 from simulation.bench_stack import BenchStack
 from simulation.yardstick_runs import YardstickRuns
 from simulation.yardstick_script import Script, Trigger
-from workflows.runner import workflow_runner
+from workflows.sandbox import workflow_runner
 
 Figures = dict[str, float]
 TOGETHER = 8

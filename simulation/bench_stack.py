@@ -14,8 +14,10 @@ from temporalio.client import Client, WorkflowHistory
 from activities.database import Pool, open_pool
 from client.converter import DATA_CONVERTER
 from deploy.migrate import migrate
-from deploy.settings import connect, load_settings
-from deploy.stack import down, read_stack, up
+from deploy.services import embedded_services
+from deploy.stack import down, up
+from deploy.stack_file import read_stack
+from deploy.temporal_client import connect_temporal
 from schemas import names
 from simulation.yardstick_script import Script
 
@@ -46,11 +48,11 @@ async def open_stack(data: Path) -> AsyncIterator[BenchStack]:
     stack = read_stack(data)
     if stack is None or stack.worker is None:
         raise RuntimeError("the stack has no worker")
-    settings = load_settings(data, {})
-    pool = await open_pool(settings.database_url)
+    services = embedded_services(data)
+    pool = await open_pool(services.database_url)
     await migrate(pool)
     try:
-        client = await connect(settings, DATA_CONVERTER)
+        client = await connect_temporal(services, DATA_CONVERTER)
         yield BenchStack(data, client, pool, psutil.Process(stack.worker.pid))
     finally:
         await pool.close()

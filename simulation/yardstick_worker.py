@@ -1,7 +1,6 @@
 """The yardstick's worker, in a process of its own as the real one: `-m simulation.yardstick_worker SCRIPT`."""
 
 import asyncio
-import os
 import signal
 import sys
 from pathlib import Path
@@ -11,10 +10,11 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from client.converter import DATA_CONVERTER
-from deploy.settings import connect, load_settings
+from deploy.services import find_services
+from deploy.temporal_client import connect_temporal
 from schemas import names
 from simulation.yardstick import ANSWER, YARDSTICK_QUEUE, Message, YardstickOwner, YardstickParticipant, message_of
-from workflows.runner import workflow_runner
+from workflows.sandbox import workflow_runner
 
 
 class YardstickActivities:
@@ -54,7 +54,7 @@ def make_yardstick_worker(client: Client, script: str) -> Worker:
 
 async def run(script: str) -> None:
     """Run until SIGTERM."""
-    client = await connect(load_settings(Path(os.environ["TRIAL_DATA"]), {}), DATA_CONVERTER)
+    client = await connect_temporal(find_services(), DATA_CONVERTER)
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     async with make_yardstick_worker(client, script):

@@ -8,7 +8,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHistory
 
 from activities.database import Pool
-from deploy.stack import Stack
+from deploy.stack_file import Stack
 from protocols.loader import LoadedProtocol
 from schemas.screening.panel import Antigen
 from simulation.bench_journeys import nobody
