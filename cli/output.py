@@ -266,7 +266,7 @@ def _events(state: "ParticipantState") -> Iterable[str]:
 
 
 def _open_candidates(state: "ParticipantState") -> Iterable[str]:
-    from decisions.dlt.status import open_events, dlt_status_of  # noqa: PLC0415 - see above
+    from decisions.dlt.status import dlt_status_of, open_events  # noqa: PLC0415 - see above
 
     return (
         f"{event_id} {dlt_status_of(state, event_id)}: {state.dlt_findings[event_id].why}"

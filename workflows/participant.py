@@ -894,9 +894,7 @@ class ParticipantWorkflow:
     async def answer_task(self, command: AnswerTask) -> Accepted:
         """Answer an open task."""
         envelope = command.envelope
-        problem = checks.ended_for_answer(self._state, command) or refused_answer(
-            self._rules, self._state, command
-        )
+        problem = checks.ended_for_answer(self._state, command) or refused_answer(self._rules, self._state, command)
         if problem is not None:
             raise self._journal.refuse(envelope, "answer_task", problem)
         task = self._state.tasks[command.task_id]

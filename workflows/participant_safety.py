@@ -13,7 +13,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from decisions.dlt.criteria import find_candidate
     from decisions.dlt.outcome import first_infusion_on
-    from decisions.dlt.status import next_review_on, due_events, dlt_status_of
+    from decisions.dlt.status import dlt_status_of, due_events, next_review_on
     from decisions.safety import adverse_events as events
     from decisions.safety import amendments
     from decisions.safety.event_ids import report_key
