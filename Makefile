@@ -40,7 +40,7 @@ check: setup ## Format, lint, types, and which room imports which
 	$(RUN) lint-imports
 
 test: setup server check ## All checks and all tests (ARGS go to pytest)
-	$(RUN) pytest -v --durations=10 $(ARGS)
+	$(RUN) pytest -n 2 --dist loadfile --durations=15 $(ARGS)
 
 nightly: setup server ## The tests that take minutes (ARGS go to pytest)
 	$(RUN) pytest -v --durations=10 -m nightly $(ARGS)

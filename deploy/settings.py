@@ -92,36 +92,37 @@ class Settings(BaseSettings):
         description="true: the Temporal SDK's download of a server is not tried",
         examples=["1"],
     )
+    # Only the worker uses those below.
     smtp_host: str | None = Field(
         None,
         validation_alias="TRIAL_SMTP_HOST",
-        description="worker: the mail server that notices go through; without it they go to the log",
+        description="the mail server that notices go through; without it they go to the log",
     )
     smtp_port: int = Field(
         25,
         ge=1,
         le=65535,
         validation_alias="TRIAL_SMTP_PORT",
-        description="worker: the mail server's port, 1 to 65535",
+        description="the mail server's port, 1 to 65535",
         examples=["25"],
     )
     smtp_sender: str = Field(
         "trial@localhost",
         pattern="^[^@ ]+@[^@ ]+$",
         validation_alias="TRIAL_SMTP_SENDER",
-        description="worker: the address that notices come from",
+        description="the address that notices come from",
         examples=["trial@example.org"],
     )
     smtp_recipients: Recipients = Field(
         {"default": "trial@localhost"},
         validation_alias="TRIAL_SMTP_RECIPIENTS",
-        description="worker: one address for each role, and one for `default`",
+        description="one address for each role, and one for `default`",
         examples=["default=trial@example.org,pharmacist=pharmacy@example.org"],
     )
     build_id: str | None = Field(
         None,
         validation_alias="TRIAL_BUILD_ID",
-        description="worker: its version in the worker deployment; without it there is no versioning",
+        description="the worker's version in the worker deployment; without it there is no versioning",
     )
 
     @property

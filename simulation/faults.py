@@ -17,13 +17,13 @@ from collections import Counter
 from pathlib import Path
 
 from pydantic import Field
+from temporalio.runtime import Runtime, TelemetryConfig
 
 from deploy.stack import down, up
-from schemas import names
 from schemas.base import Frozen
 from simulation.demo import STORIES
 from simulation.faulty_trial import FaultyTrial
-from simulation.kills import Killed, Part, draw_kills
+from simulation.kills import Kill, Part, draw_kills
 
 RESULT = Path(__file__).parent.parent / "docs" / "faults.json"
 SECONDS = 18 * 60.0
@@ -45,16 +45,15 @@ class FaultsResult(Frozen):
 
 def run_faults(*, kills: int, seed: int, participants: int, keep: bool = False) -> FaultsResult:
     """Run trials until all kills are done, verify each, and return the figures; progress is printed."""
-    began, chance = time.monotonic(), random.Random(seed)
-    planned, done, violations = draw_kills(kills, chance), list[Killed](), list[str]()
-    trials = 0
+    began, planned = time.monotonic(), draw_kills(kills, random.Random(seed))
+    done, violations, trials = Counter[Part](), list[str](), 0
 
-    def report(killed: Killed) -> None:
-        done.append(killed)
-        part, away = killed.kill.part.value, killed.seconds
-        print(
-            f"[{time.monotonic() - began:4.0f} s] kill {len(done)} of {kills}: {part}, all running after {away:.1f} s"
-        )
+    def say(line: str) -> None:
+        print(f"[{time.monotonic() - began:4.0f} s] {line}")
+
+    def report(kill: Kill, seconds: float) -> None:
+        done[kill.part] += 1
+        say(f"kill {done.total()} of {kills}: {kill.part.value}, all running after {seconds:.1f} s")
 
     while planned and time.monotonic() - began < SECONDS:
         trials += 1
@@ -62,11 +61,11 @@ def run_faults(*, kills: int, seed: int, participants: int, keep: bool = False) 
         trial = FaultyTrial(seed + trials, participants, planned, report, seconds=left)
         found = _on_own_stack(trial, keep=keep)
         violations += [f"trial {trials}: {sentence}" for sentence in found]
-        print(f"[{time.monotonic() - began:4.0f} s] trial {trials} verified: {len(found)} violations; met: {trial.met}")
-    by_part = Counter(killed.kill.part for killed in done)
+        met = ", ".join(f"{count} x {what}" for what, count in trial.met.most_common())
+        say(f"trial {trials} verified: {len(found)} violations; met: {met}")
     return FaultsResult(
-        kills=len(done),
-        kills_by_part={part: by_part[part] for part in Part},
+        kills=done.total(),
+        kills_by_part={part: done[part] for part in Part},
         trials=trials,
         participants=participants,
         seed=seed,
@@ -80,7 +79,7 @@ def _on_own_stack(trial: FaultyTrial, *, keep: bool) -> list[str]:
     data = Path(tempfile.mkdtemp(prefix="trial-faults-"))
     found = ["it did not come to its verification"]
     try:
-        stack = up(data, ui=False, virtual_time=True, task_queue=names.TASK_QUEUE, report=_silent)
+        stack = up(data, ui=False, virtual_time=True, report=_silent)
         found = asyncio.run(trial.run(stack))
     finally:
         down(data, report=_silent)
@@ -105,8 +104,9 @@ def main() -> None:
         "--keep", action="store_true", help="keep the data folders; those with violations are kept anyway"
     )
     chosen = parser.parse_args()
-    # It warns of every connection that cannot be made anew while Postgres is away.
+    # Both libraries warn of every call and connection that fails while a part is away.
     logging.getLogger("asyncpg").setLevel(logging.ERROR)
+    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=None)))
     result = run_faults(kills=chosen.kills, seed=chosen.seed, participants=chosen.participants, keep=chosen.keep)
     RESULT.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
     for sentence in result.violation_details:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -12,12 +12,13 @@ from activities.read_model import fact_count
 from client.converter import DATA_CONVERTER
 from client.trial_client import TrialClient
 from deploy.migrate import migrate
-from deploy.settings import connect, load_settings
-from deploy.stack import Stack
+from deploy.services import embedded_services
+from deploy.stack_file import Stack
+from deploy.temporal_client import connect_temporal
 from protocols.loader import default_protocol_path, load_protocol
 from simulation.committee import decide_all
 from simulation.demo import SITES, STORIES, STUDY, TOXICITIES, UNITS_PER_TARGET
-from simulation.kills import Kill, Killed, carry_out
+from simulation.kills import Kill, KilledStack, Report
 from simulation.people import draw_population
 from simulation.persistence import Met, PersistentCommittee, PersistentSite, keep_listening, until_answered
 from simulation.trial import fill_bank, run_participants, start_study
@@ -34,9 +35,7 @@ WATCH_SECONDS = 2.0
 class FaultyTrial:
     """A trial; `run` returns its violations, each in a sentence."""
 
-    def __init__(
-        self, seed: int, participants: int, kills: deque[Kill], report: Callable[[Killed], None], *, seconds: float
-    ) -> None:
+    def __init__(self, seed: int, participants: int, kills: deque[Kill], report: Report, *, seconds: float) -> None:
         """Draw the participants; kills are taken from the front, but for no longer than so many seconds."""
         self.met = Met()
         self._kills, self._report, self._seconds = kills, report, seconds
@@ -51,14 +50,18 @@ class FaultyTrial:
         async with _world(stack) as world:
             await fill_bank(world.pool, self._loaded, self._targets, units=UNITS_PER_TARGET)
             await start_study(world, self._loaded)
-            await self._run_with_kills(world, stack)
+            parts = KilledStack(stack)
+            supervision = asyncio.create_task(parts.supervise())
+            await self._run_with_kills(world, parts)
             self._violations += await verify(world, self._arms, [person.subject for person in self._people])
+            supervision.cancel()
+            self.met.update(f"{part.value} ended by itself" for part in parts.ended)
         return self._violations
 
-    async def _run_with_kills(self, world: World, stack: Stack) -> None:
+    async def _run_with_kills(self, world: World, parts: KilledStack) -> None:
         is_over = asyncio.Event()
         asyncio.get_running_loop().call_later(self._seconds, is_over.set)
-        killing = asyncio.create_task(carry_out(self._kills, stack, is_over, self._note))
+        killing = asyncio.create_task(parts.carry_out(self._kills, is_over, self._report))
         living = asyncio.create_task(self._live(world))
         watching = asyncio.create_task(_until_stalled(world))
         await asyncio.wait([living, watching], return_when=asyncio.FIRST_COMPLETED)
@@ -81,15 +84,10 @@ class FaultyTrial:
             await until_answered(lambda: _all_decided(world, self._arms), self.met)
             committee.cancel()
 
-    def _note(self, killed: Killed) -> None:
-        self._report(killed)
-        before = f"before kill of {killed.kill.part.value}"
-        self._violations += [f"{before}: the {part} had ended by itself" for part in killed.ended_before]
-
 
 @asynccontextmanager
 async def _world(stack: Stack) -> AsyncIterator[World]:
-    client = await connect(load_settings(stack.data, {}), DATA_CONVERTER)
+    client = await connect_temporal(embedded_services(stack.data), DATA_CONVERTER)
     pool = await open_pool(stack.database_url)
     await migrate(pool)
     news = News()

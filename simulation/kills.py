@@ -12,12 +12,15 @@ from typing import assert_never
 import psutil
 
 from deploy.postgres import postmaster
-from deploy.stack import Stack, status, up
+from deploy.processes import find_process
+from deploy.stack import up
+from deploy.stack_file import Stack, postgres_folder
 
 PAUSE_SECONDS = (0.5, 9.0)
 """From the moment at which all parts run again to the next kill."""
 AWAY_SECONDS = (0.0, 2.0)
 """From a kill to the part's new start."""
+SUPERVISION_SECONDS = 1.0
 GONE_SECONDS = 10.0
 """For a killed process to be gone."""
 
@@ -39,13 +42,8 @@ class Kill:
     away: float
 
 
-@dataclass(frozen=True)
-class Killed:
-    """A kill that was carried out: seconds until all parts were running again, and what had ended by itself before."""
-
-    kill: Kill
-    seconds: float
-    ended_before: tuple[str, ...]
+Report = Callable[[Kill, float], None]
+"""Takes a kill that was carried out, and the seconds until all parts were running again."""
 
 
 class PortTakenError(Exception):
@@ -60,53 +58,64 @@ def draw_kills(count: int, chance: random.Random) -> deque[Kill]:
     return deque(Kill(part, chance.uniform(*PAUSE_SECONDS), chance.uniform(*AWAY_SECONDS)) for part in drawn)
 
 
-async def carry_out(kills: deque[Kill], stack: Stack, is_over: asyncio.Event, report: Callable[[Killed], None]) -> None:
-    """
-    Carry out kills, the first one first, until none is left or the trial is over; all parts run when this returns.
+class KilledStack:
+    """A stack whose parts are killed, and started again."""
 
-    Raises:
-        PortTakenError: the server could not be started on its old port.
-    """
-    while kills and not await _is_set_within(is_over, kills[0].pause):
-        kill, began = kills.popleft(), time.monotonic()
-        ended_before = _ended(stack)
-        await asyncio.to_thread(kill_now, stack, kill.part)
-        await asyncio.sleep(kill.away)
-        stack = await _started_again(stack)
-        report(Killed(kill, time.monotonic() - began, ended_before))
+    def __init__(self, stack: Stack) -> None:
+        """Begin with all parts running."""
+        self._stack = stack
+        self._outage = asyncio.Lock()
+        self.ended: list[Part] = []
+        """Parts that ended though nobody killed them, such as a worker that starts while Postgres is away."""
 
+    async def carry_out(self, kills: deque[Kill], is_over: asyncio.Event, report: Report) -> None:
+        """
+        Carry out kills, the first one first, until none is left or the trial is over; all parts run when this returns.
 
-def kill_now(stack: Stack, part: Part) -> None:
-    """Kill a part in the middle of whatever is under way; return once it has gone."""
-    process = _process(stack, part)
-    if process is not None:
-        process.kill()
-        process.wait(GONE_SECONDS)
+        Raises:
+            PortTakenError: the server could not be started on its old port.
+        """
+        while kills and not await _is_set_within(is_over, kills[0].pause):
+            async with self._outage:
+                kill, began = kills.popleft(), time.monotonic()
+                await asyncio.to_thread(self._kill, kill.part)
+                await asyncio.sleep(kill.away)
+                await self._start_again()
+            report(kill, time.monotonic() - began)
 
+    async def supervise(self) -> None:
+        """Start again what ends by itself, as a system's service manager does, until cancelled."""
+        while True:
+            await asyncio.sleep(SUPERVISION_SECONDS)
+            async with self._outage:
+                if ended := [part for part in Part if self._process(part) is None]:
+                    self.ended += ended
+                    await self._start_again()
 
-def _process(stack: Stack, part: Part) -> psutil.Process | None:
-    """Return a part's process; of Postgres the one that starts the others, which then end by themselves."""
-    match part:
-        case Part.WORKER:
-            return stack.worker.find() if stack.worker else None
-        case Part.SERVER:
-            return stack.server.find() if stack.server else None
-        case Part.POSTGRES:
-            return postmaster(stack.data / "postgres")
-        case _:
-            assert_never(part)
+    def _kill(self, part: Part) -> None:
+        """Kill a part in the middle of whatever is under way; return once it has gone."""
+        process = self._process(part)
+        if process is not None:
+            process.kill()
+            process.wait(GONE_SECONDS)
 
+    def _process(self, part: Part) -> psutil.Process | None:
+        """Return a part's process; of Postgres the one that starts the others, which then end by themselves."""
+        match part:
+            case Part.WORKER:
+                return find_process(self._stack.worker) if self._stack.worker else None
+            case Part.SERVER:
+                return find_process(self._stack.server) if self._stack.server else None
+            case Part.POSTGRES:
+                return postmaster(postgres_folder(self._stack.data))
+            case _:
+                assert_never(part)
 
-def _ended(stack: Stack) -> tuple[str, ...]:
-    """Name the parts that do not run though nobody killed them."""
-    return tuple(name for name, runs in status(stack.data).model_dump().items() if not runs)
-
-
-async def _started_again(stack: Stack) -> Stack:
-    again = await asyncio.to_thread(up, stack.data, ui=False, virtual_time=True, report=_silent)
-    if again.port != stack.port:
-        raise PortTakenError(f"another program has taken port {stack.port} of the Temporal server; run this once more")
-    return again
+    async def _start_again(self) -> None:
+        port = self._stack.port
+        self._stack = await asyncio.to_thread(up, self._stack.data, ui=False, virtual_time=True, report=_silent)
+        if self._stack.port != port:
+            raise PortTakenError(f"another program has taken port {port} of the Temporal server; run this once more")
 
 
 async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:

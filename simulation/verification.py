@@ -20,7 +20,7 @@ from schemas import names
 from simulation.custody_check import custody_violations
 from simulation.world import World
 from worker import WORKFLOWS
-from workflows.runner import workflow_runner
+from workflows.sandbox import workflow_runner
 
 CAUGHT_UP_SECONDS = 120.0
 """For what the histories hold to be published, after the last part has been started again."""
@@ -50,7 +50,7 @@ async def verify(world: World, arms: Iterable[str], subjects: Sequence[str]) -> 
     expected = {names.study_id(study), *(names.arm_id(study, arm) for arm in arms), *participants.values()}
     found += [f"{workflow_id}: has no history" for workflow_id in sorted(expected - recorded.keys())]
     facts = {workflow_id: entry.facts for workflow_id, entry in recorded.items()}
-    histories = {subject: facts.get(workflow_id, ()) for subject, workflow_id in participants.items()}
+    histories = {subject: facts[workflow_id] for subject, workflow_id in participants.items() if workflow_id in facts}
     found += await _replay_violations(recorded)
     for workflow_id, theirs in facts.items():
         found += [f"{workflow_id}: {sentence}" for sentence in step_violations(theirs)]
@@ -135,8 +135,7 @@ def end_violations(histories: Mapping[str, Sequence[Fact]], study: Sequence[Fact
     for subject, facts in histories.items():
         ends = [fact["disposition"] for fact in facts if fact["kind"] == "participation_ended"]
         if len(ends) != 1:
-            latest = facts[-1]["kind"] if facts else "none"
-            yield f"{subject}: participation ended {len(ends)} times; latest fact: {latest}"
+            yield f"{subject}: participation ended {len(ends)} times; latest fact: {facts[-1]['kind']}"
         if received.count((subject, "".join(ends))) != 1 or sum(name == subject for name, _ in received) != 1:
             yield f"{subject}: ended as {ends}, and the study has received {[e for s, e in received if s == subject]}"
         opened = {fact["task"]["id"] for fact in facts if fact["kind"] == "task_opened"}

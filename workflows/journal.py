@@ -70,18 +70,20 @@ class Journal(Generic[State, SomeFact]):
 
     async def drain(self) -> None:
         """Wait until all that is recorded has been published: a run must not end before."""
-        self.publish()
-        if self._publisher is not None:
-            await self._publisher
+        while self._recorded:
+            self.publish()
+            if self._publisher is not None:
+                await self._publisher
 
     async def _publish_all(self) -> None:
         while self._recorded:
-            facts, self._recorded = self._recorded, []
+            facts = tuple(self._recorded)
             await workflow.execute_activity(
                 names.PUBLISH_FACTS, self._publication(facts), **activity_options.TRANSACTION
             )
+            del self._recorded[: len(facts)]
 
-    def _publication(self, facts: list[SomeFact]) -> Publication:
+    def _publication(self, facts: tuple[SomeFact, ...]) -> Publication:
         info = workflow.info()
         # What was folded into the state is valid: validating it again would double the cost of each fact.
         return Publication.model_construct(
@@ -90,7 +92,7 @@ class Journal(Generic[State, SomeFact]):
             run_id=info.run_id,
             owner=self._owner,
             first_sequence=self.sequence - len(facts) + 1,
-            facts=cast("tuple[AnyFact, ...]", tuple(facts)),
+            facts=cast("tuple[AnyFact, ...]", facts),
         )
 
 

@@ -1,5 +1,6 @@
 """One PostgreSQL cluster for all tests of the room, and polling with a limit."""
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,13 +13,22 @@ Eventually = Callable[[Callable[[], bool]], None]
 LIMIT = 20.0
 
 
+# Not pytest's own folders: whenever a session of the same user begins, they are closed to PostgreSQL's user again.
+@pytest.fixture
+def temporary_folder() -> Iterator[Path]:
+    """A folder that any user can write to."""
+    with tempfile.TemporaryDirectory(prefix="trial-tests-") as folder:
+        Path(folder).chmod(0o777)
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def cluster() -> Iterator[Path]:
     """A PostgreSQL data directory that was made once; its server may run or not."""
-    folder = tmp_path_factory.mktemp("cluster") / "postgres"
-    start_postgres(folder)
-    yield folder
-    stop_postgres(folder)
+    with tempfile.TemporaryDirectory(prefix="trial-tests-") as folder:
+        start_postgres(Path(folder) / "postgres")
+        yield Path(folder) / "postgres"
+        stop_postgres(Path(folder) / "postgres")
 
 
 @pytest.fixture

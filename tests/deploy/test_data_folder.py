@@ -4,7 +4,6 @@ import os
 import pwd
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,19 +32,11 @@ def as_a_user_without_rights(path: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that any user can write to (pytest's own are private)."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o777)
-        yield Path(folder)
-
-
-@pytest.fixture
-def copy(postgres_folder: Path, tmp_path: Path) -> Iterator[Path]:
+def copy(postgres_folder: Path, temporary_folder: Path) -> Iterator[Path]:
     """A copy of a stopped cluster as `cp -r` makes it: owned by whoever copies."""
-    subprocess.run(["/bin/cp", "-r", postgres_folder, tmp_path / "postgres"], check=True)
-    yield tmp_path / "postgres"
-    stop_postgres(tmp_path / "postgres")
+    subprocess.run(["/bin/cp", "-r", postgres_folder, temporary_folder / "postgres"], check=True)
+    yield temporary_folder / "postgres"
+    stop_postgres(temporary_folder / "postgres")
 
 
 def test_a_folder_that_is_missing_is_made(tmp_path: Path) -> None:
@@ -60,14 +51,16 @@ def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", ["stack.json", "temporal.db"])
-def test_files_of_another_user_are_named_with_their_owner(open_folder: Path, part: str) -> None:
-    (open_folder / part).touch()
+def test_files_of_another_user_are_named_with_their_owner(temporary_folder: Path, part: str) -> None:
+    (temporary_folder / part).touch()
     owner = pwd.getpwuid(os.getuid()).pw_name
     with (
-        as_a_user_without_rights(open_folder / part),
-        pytest.raises(DataFolderError, match=rf"{part} belongs to {owner} and can't be .*chown -R USER {open_folder}"),
+        as_a_user_without_rights(temporary_folder / part),
+        pytest.raises(
+            DataFolderError, match=rf"{part} belongs to {owner} and can't be .*chown -R USER {temporary_folder}"
+        ),
     ):
-        prepare_data_folder(open_folder)
+        prepare_data_folder(temporary_folder)
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root's copies get another owner than PostgreSQL's user")
@@ -123,14 +116,14 @@ def test_a_copy_of_a_running_server_is_refused_and_the_original_runs_on(cluster:
 
 
 def test_a_folder_that_was_moved_after_a_crash_starts(
-    postgres_folder: Path, tmp_path: Path, eventually: Callable[[Callable[[], bool]], None]
+    postgres_folder: Path, temporary_folder: Path, eventually: Callable[[Callable[[], bool]], None]
 ) -> None:
     start_postgres(postgres_folder)
     server = postmaster(postgres_folder)
     assert server
     server.kill()
     eventually(lambda: postmaster(postgres_folder) is None)
-    moved = postgres_folder.rename(tmp_path / "moved")
+    moved = postgres_folder.rename(temporary_folder / "moved")
     try:
         assert str(moved) in start_postgres(moved)
     finally:

@@ -42,14 +42,14 @@ def kill(folder: Path, eventually: Eventually) -> None:
 
 
 @pytest.fixture(params=["under the project", "with a space and more than 107 characters"])
-def new_folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+def new_folder(request: pytest.FixtureRequest, temporary_folder: Path) -> Iterator[Path]:
     """Where a data directory is made; the system user that root's PostgreSQL runs as must be able to reach it."""
     if request.param == "under the project":
         with tempfile.TemporaryDirectory(prefix=".trial-test-", dir=ROOT) as inside:
             yield Path(inside) / "postgres"
             stop_postgres(Path(inside) / "postgres")
     else:
-        data = tmp_path / ("a folder " + "x" * 100) / "data"
+        data = temporary_folder / ("a folder " + "x" * 100) / "data"
         yield data
         stop_postgres(data)
 

@@ -7,6 +7,7 @@ import asyncio
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -56,11 +57,11 @@ def listener(port: int, eventually: Eventually) -> socket.socket:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def folder() -> Iterator[Path]:
     """The data folder that the tests share."""
-    folder = tmp_path_factory.mktemp("data") / "stack"
-    yield folder
-    down(folder)
+    with tempfile.TemporaryDirectory(prefix="trial-tests-") as temporary:
+        yield Path(temporary) / "stack"
+        down(Path(temporary) / "stack")
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_the_parts_outlive_the_process_that_started_them_and_its_ctrl_c(folder: 
     )
     command = [sys.executable, "-c", program, str(folder), *WORKER]
     subprocess.run(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, check=False, timeout=120
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, check=False, timeout=300
     )
     assert status(folder).complete
 

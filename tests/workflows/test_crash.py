@@ -229,7 +229,7 @@ async def test_a_unit_infused_as_its_window_closes_is_not_free_for_another(
     with suppress(RefusedError):
         await case.send(task)
 
-    await case.reach("safety-28")
+    await case.reach("safety-day-28")
     await assert_nothing_lost_or_doubled(case)
     state = await case.state()
     assert await units_by_state(own_world, case.subject) == (0, len(state.infusions))

@@ -50,7 +50,7 @@ async def give_infusion(schedule: Schedule, number: int, step: str, planned: dat
         is_asked = schedule.tasks.open_task(step) is not None
         if not is_asked and not await pass_check(schedule, step, planned, closes):
             break
-        if not _is_forbidden(schedule.state) and await _ask_for_infusion(schedule, number, step, closes):
+        if await _ask_for_infusion(schedule, number, step, closes):
             return
     if step == FIRST_INFUSION:
         why = "the first infusion could not be given within its window"
@@ -63,6 +63,9 @@ async def _ask_for_infusion(schedule: Schedule, number: int, step: str, closes: 
     slot, units = schedule.state.slot, schedule.state.units
     if slot is None or not units:
         return False
+    if _is_forbidden(schedule.state):
+        _cancel_task(schedule, step)
+        return False
     plan = TaskPlan(
         kind=TaskKind.INFUSION,
         step=step,
@@ -73,13 +76,19 @@ async def _ask_for_infusion(schedule: Schedule, number: int, step: str, closes: 
     task = schedule.tasks.open(plan)
     await schedule.wait(lambda: task.id in schedule.state.closed or _is_forbidden(schedule.state))
     if task.id not in schedule.state.closed:
-        schedule.tasks.cancel(task, f"an infusion may not start now: {_hindrance(schedule.state)}")
+        _cancel_task(schedule, step)
         return False
     # By the task, not by the step: an earlier task of the step may have been cancelled.
     if schedule.state.closed[task.id] is not TaskEnd.ANSWERED:
         return False
     await _follow_infusion(schedule, number, step, schedule.state.infusions[-1])
     return True
+
+
+def _cancel_task(schedule: Schedule, step: str) -> None:
+    task = schedule.tasks.open_task(step)
+    if task is not None:
+        schedule.tasks.cancel(task, f"an infusion may not start now: {_hindrance(schedule.state)}")
 
 
 async def _follow_infusion(schedule: Schedule, number: int, step: str, infusion: InfusionGiven) -> None:
