@@ -119,7 +119,7 @@ def facts_of_withdrawal(study: str, protocol: LoadedProtocol) -> list[f.AnyFact]
     on = (BEGIN + timedelta(days=4)).date()
     return [
         enrolled(study, ENDED, protocol, 2),
-        f.EndRequested(reason=EndReason.WITHDRAWAL_BY_SUBJECT, occurred_on=on, **day(4)),
+        f.EndRequested(reason=EndReason.WITHDRAWAL, occurred_on=on, **day(4)),
         f.ParticipationEnded(disposition=Disposition.WITHDRAWN, **day(4, "system")),
     ]
 
