@@ -52,7 +52,7 @@ async def _wait_for_slot(schedule: Schedule) -> None:
     state = schedule.state
     if not schedule.marks.slot_asked:
         target = state.assignment.target if state.assignment and schedule.protocol.expansion else None
-        schedule.signal_arm("request_slot", m.SlotRequest(subject=state.subject, at=now(), target=target))
+        schedule.signal_arm("request_slot", m.SlotRequest(subject=state.subject, target=target))
         schedule.mark(slot_asked=True)
     await schedule.wait(lambda: schedule.state.slot is not None or schedule.state.assignment is None)
 

@@ -170,8 +170,8 @@ class Schedule:
             each.review(ending=ending)
 
     def _next_at(self, until: datetime | None, *, ending: bool) -> datetime | None:
-        moments = (until, *(each.next_at(ending=ending) for each in self.reviews))
-        return min((moment for moment in moments if moment is not None), default=None)
+        deadlines = (until, *(each.next_at(ending=ending) for each in self.reviews))
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def _leave_if_ended(self) -> None:
         if self.state.end is not None:
