@@ -15,7 +15,7 @@ import aiosmtplib
 import asyncpg
 import structlog
 
-from activities.database import Connection, Pool
+from activities.database import AWAY, Connection, Pool
 
 log = structlog.get_logger()
 
@@ -120,7 +120,7 @@ async def deliver_forever(
     while True:
         try:
             delivered = await deliver_once(pool, channel)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (*AWAY, asyncpg.PostgresError) as error:
             log.warning("outbox_unreachable", error=str(error))
             delivered = False
         if delivered is not True:

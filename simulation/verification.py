@@ -41,10 +41,7 @@ class Recorded(NamedTuple):
 async def verify(world: World, arms: Iterable[str], subjects: Sequence[str]) -> list[str]:
     """Return every violation in a study whose participants have all had the time to end."""
     study = world.client.study
-    late = await _late_workflows(world)
-    found = [
-        f"{workflow_id}: is not at rest, or not published, {CAUGHT_UP_SECONDS:.0f} s later" for workflow_id in late
-    ]
+    found = await _late(world)
     recorded = await _recorded(world)
     participants = {subject: names.participant_id(study, subject) for subject in subjects}
     expected = {names.study_id(study), *(names.arm_id(study, arm) for arm in arms), *participants.values()}
@@ -60,14 +57,23 @@ async def verify(world: World, arms: Iterable[str], subjects: Sequence[str]) -> 
     return found + await _read_model_violations(world, recorded)
 
 
-async def _late_workflows(world: World) -> list[str]:
-    """Wait until every workflow is at rest and published; return those that are not in time."""
-    late = await workflow_ids(world.client.temporal, world.client.study)
+async def _late(world: World) -> list[str]:
+    """Wait until every workflow is at rest and published, and every notice delivered; name what is not in time."""
+    workflows = await workflow_ids(world.client.temporal, world.client.study)
+    notices: list[str] = []
     deadline = asyncio.get_running_loop().time() + CAUGHT_UP_SECONDS
-    while late and asyncio.get_running_loop().time() < deadline:
-        late = [workflow_id for workflow_id in late if not await _is_published(world, workflow_id)]
-        await asyncio.sleep(LOOK_SECONDS if late else 0)
-    return late
+    while asyncio.get_running_loop().time() < deadline:
+        workflows = [workflow_id for workflow_id in workflows if not await _is_published(world, workflow_id)]
+        rows = await read_model.notices(world.pool, world.client.study)
+        notices = [f"{row['event']} of task {row['task_id']}" for row in rows if row["delivered_at"] is None]
+        if not workflows and not notices:
+            return []
+        await asyncio.sleep(LOOK_SECONDS)
+    late = f"{CAUGHT_UP_SECONDS:.0f} s after the trial"
+    return [
+        *(f"{workflow_id}: is not at rest, or not published, {late}" for workflow_id in workflows),
+        *(f"notice {notice} is not delivered {late}" for notice in notices),
+    ]
 
 
 async def _is_published(world: World, workflow_id: str) -> bool:
