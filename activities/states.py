@@ -24,6 +24,10 @@ class UnknownOwnerError(Exception):
     """The read model has no fact of such a study, arm or subject."""
 
 
+class FactsMissingError(Exception):
+    """The read model lacks facts of a workflow between others: no state can be told from the rest."""
+
+
 async def participant_state(pool: Database, study: str, subject: str, as_of: AsOf = None) -> ParticipantState:
     """Return a participant's state."""
     return folding.participant(await _facts(pool, names.participant_id(study, subject), as_of))
@@ -79,7 +83,9 @@ async def hold_record(pool: Database, study: str, scope: str) -> HoldWithHash | 
 
 
 async def _facts(pool: Database, workflow_id: str, as_of: AsOf) -> folding.Facts:
-    facts = await read_model.facts_of(pool, workflow_id)
-    if not facts:
+    rows = await read_model.fact_rows(pool, workflow_id)
+    if not rows:
         raise UnknownOwnerError(f"{workflow_id.replace('/', ' ')}: not known to this database")
-    return folding.up_to(facts, as_of, datetime.now(UTC))
+    if [row["sequence"] for row in rows] != list(range(1, len(rows) + 1)):
+        raise FactsMissingError(f"{workflow_id}: the read model lacks facts; run `trial audit rebuild`")
+    return folding.up_to([read_model.fact_of_row(row) for row in rows], as_of, datetime.now(UTC))

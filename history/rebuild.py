@@ -38,7 +38,7 @@ class Rebuilt:
 
 async def rebuild(client: Client, pool: Pool, study: str) -> AsyncIterator[Rebuilt]:
     """
-    Rebuild a study's facts and worklist, one workflow after the other; nobody is notified twice.
+    Rebuild a study's facts and worklist, one workflow after the other; of tasks that are not open nobody is notified.
 
     Publishing may go on meanwhile. A workflow that the read model knows and the server does not is reported and left as
     it is: its history may be in the archive only.
@@ -97,6 +97,7 @@ async def _rewrite(connection: Connection, workflow_id: str, publications: Seque
     await connection.execute(SQL["delete_tasks"], workflow_id)
     for publication in publications:
         await write_rows(connection, publication, rows_of(publication))
+    await connection.execute(SQL["settle_notices"], workflow_id)
     await connection.execute(SQL["wait_no_longer"], workflow_id)
     after = {row["task_id"]: dict(row) for row in await connection.fetch(SQL["tasks"], workflow_id)}
     return _differing_tasks(before, after)

@@ -427,7 +427,7 @@ DAYS_BEFORE = {
             {
                 "infusions": (infusion("U-000"), infusion()),
                 "infusion_steps": ("infusion-0", "infusion-1"),
-                "infused_by": ("coordinator-01", "coordinator-01"),
+                "infused_by": ("coordinator-01", "inv-01"),
                 "units": ("U-002",),
                 "stage": Stage.TREATMENT,
             },
