@@ -155,7 +155,7 @@ async def test_reading_needs_postgres_alone(reader: Trial, words: tuple[str, ...
     shown = await reader(*words)
     assert (shown.code, shown.err) == (Exit.OK, "")
     assert shown.out == "\n".join(line.rstrip() for line in shown.out.split("\n"))
-    assert await reader.ok(*words)
+    assert await reader.ok(*words) is not None
 
 
 async def test_an_ended_participation_is_shown_like_any_other(reader: Trial) -> None:
