@@ -12,7 +12,9 @@ from typing import assert_never
 import psutil
 
 from deploy.postgres import postmaster
-from deploy.stack import Stack, StackError, up
+from deploy.processes import find_process
+from deploy.stack import up
+from deploy.stack_file import Stack, postgres_folder
 
 PAUSE_SECONDS = (0.5, 9.0)
 """From the moment at which all parts run again to the next kill."""
