@@ -11,6 +11,7 @@ from typing import assert_never
 
 import psutil
 
+from deploy.errors import DeployError
 from deploy.postgres import postmaster
 from deploy.processes import find_process
 from deploy.stack import up
@@ -115,7 +116,7 @@ class KilledStack:
         port = self._stack.port
         try:
             self._stack = await asyncio.to_thread(_up, self._stack)
-        except StackError:
+        except DeployError:
             # On a machine that is too busy for the time limit; what has been started goes on starting.
             self._stack = await asyncio.to_thread(_up, self._stack)
         if self._stack.port != port:
