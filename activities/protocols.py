@@ -19,6 +19,12 @@ async def register(connection: Connection, registration: RegisterProtocol) -> bo
     return new is not None
 
 
+async def restore(connection: Connection, registration: RegisterProtocol) -> bool:
+    """Put a registered protocol's content right; return whether it was altered."""
+    content = registration.protocol.model_dump(mode="json")
+    return await connection.fetchval(SQL["restore"], registration.reference.sha256, content) is not None
+
+
 class ProtocolActivities:
     """Activities over the `protocol` table."""
 

@@ -30,6 +30,7 @@ class ScheduleMarks(Frozen):
     ending_reason: str = ""
     response_reported: ResponseOutcome | None = Field(default=None, description="The response that the arm knows of.")
     stagger_reported: bool = Field(default=False, description="Whether the arm knows of the end of the stagger days.")
+    first_dose_reported: bool = Field(default=False, description="Whether the arm knows of the first infusion.")
     infusions_booked: int = Field(default=0, description="How many infusions the bank has booked.")
 
 

@@ -67,6 +67,9 @@ DELETE FROM fact WHERE workflow_id = $1
 -- name: delete_tasks
 DELETE FROM task WHERE workflow_id = $1
 
+-- name: delete_tasks_by_id
+DELETE FROM task WHERE study = $1 AND task_id = ANY($2)
+
 -- name: tasks
 SELECT * FROM task WHERE workflow_id = $1 ORDER BY task_id
 

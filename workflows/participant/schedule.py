@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Protocol, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 from decisions.state.participant import DISPOSITIONS
 from schemas import names
@@ -108,11 +108,18 @@ class Schedule:
         and published meanwhile: an adverse event opens its tasks, and deadlines are kept. Its result is never given up:
         it may have changed the bank.
         """
-        handle = workflow.start_activity(activity, request, result_type=result_type, **activity_options.TRANSACTION)
-        while not handle.done():
-            await self._review_until(handle.done)
-        result: Result = await handle
-        return result
+        while True:
+            handle = workflow.start_activity(activity, request, result_type=result_type, **activity_options.TRANSACTION)
+            while not handle.done():
+                await self._review_until(handle.done)
+            try:
+                result: Result = await handle
+            except ActivityError as error:
+                # Somebody failed or cancelled it by hand. It has a key: done again, it changes nothing twice.
+                workflow.logger.warning("activity_failed", extra={"activity": activity, "error": str(error.cause)})
+                await workflow.sleep(activity_options.PAUSE_AFTER_FAILURE)
+            else:
+                return result
 
     async def _review_until(self, done: Callable[[], bool]) -> None:
         ending = self.state.end is not None or self.marks.ending is not None
