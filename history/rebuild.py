@@ -28,6 +28,10 @@ from schemas.messages import Publication, RegisterProtocol
 FACTS: TypeAdapter[tuple[AnyFact, ...]] = TypeAdapter(tuple[AnyFact, ...])
 
 
+UNREADABLE = (ValueError, LookupError, TypeError, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+"""What is raised where a history or what the read model has of it cannot be read, or not be written."""
+
+
 @dataclass(frozen=True)
 class Rebuilt:
     """One workflow whose part of the read model was rebuilt: how many facts it has, and what was mended."""
@@ -49,13 +53,7 @@ async def rebuild(client: Client, pool: Pool, study: str) -> AsyncIterator[Rebui
     for workflow_id in recorded:
         try:
             yield await _rebuild_workflow(client, pool, study, workflow_id)
-        except (
-            ValueError,
-            LookupError,
-            TypeError,
-            asyncpg.DataError,
-            asyncpg.IntegrityConstraintViolationError,
-        ) as error:
+        except UNREADABLE as error:
             # The others are rebuilt all the same.
             yield Rebuilt(workflow_id, 0, (f"could not be rebuilt: {type(error).__name__}: {error}",))
     for workflow_id in sorted(shown - set(recorded)):
