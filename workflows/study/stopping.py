@@ -1,6 +1,7 @@
 """The study's stopping rules, and the holds that they and the arms' rules place."""
 
 from decisions.safety.records import study_findings
+from decisions.stopping.holds import STUDY
 from schemas import facts as f
 from schemas import messages as m
 from schemas import names
@@ -8,9 +9,6 @@ from schemas.state.study import StudyState
 from schemas.stopping.rules import StoppingFinding, StoppingRules
 from workflows.journal import Journal, system
 from workflows.signals import Signals
-
-STUDY = "study"
-"""The scope of a hold on the whole study."""
 
 
 class StudyStopping:
