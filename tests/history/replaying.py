@@ -8,7 +8,7 @@ from client.converter import DATA_CONVERTER
 from history.reading import fetch_runs
 from history.replay import Replay, replay
 from simulation.world import World
-from worker import WORKFLOWS
+from workflows.registry import WORKFLOWS
 from workflows.sandbox import workflow_runner
 
 
