@@ -3,6 +3,3 @@
 -- name: register
 INSERT INTO protocol (sha256, id, version, content) VALUES ($1, $2, $3, $4)
 ON CONFLICT (sha256) DO NOTHING RETURNING sha256
-
--- name: load
-SELECT content FROM protocol WHERE sha256 = $1

@@ -13,7 +13,7 @@ from activities.read_model import fact_of_row, fact_rows, waiting_publications
 from client.trial_client import TrialClient
 from history.reading import facts_in, fetch_runs
 from history.rebuild import Rebuilt, rebuild
-from history.rows import rows_of
+from history.rows import event_rows
 from protocols.loader import LoadedProtocol
 from schemas.facts import AnyFact
 from schemas.messages import Publication
@@ -124,7 +124,7 @@ async def test_a_database_that_is_away_blocks_no_answer_and_is_caught_up_with_by
     reports = {fact.event_id for fact in facts if fact.fact["kind"] == "adverse_event_reported"}
     assert len(reports) <= 2
     assert [done.difference for done in await replay_all(runs)] == [None]
-    assert [row for row in rows_of(runs[0]) if row.what.startswith("  fact ") and "panel" in row.detail]
+    assert [row for row in event_rows(runs[0]) if row.what.startswith("  fact ") and "panel" in row.detail]
 
 
 async def test_facts_stand_in_the_history_without_code(world: World, protocol: LoadedProtocol) -> None:

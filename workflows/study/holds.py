@@ -43,7 +43,7 @@ class StudyHolds:
         """Signal a hold on the whole study to somebody who has just been enrolled."""
         if STUDY in self._state.holds:
             change = m.HoldChange(scope=STUDY, held=True, who="system", why=f"{STUDY} is held")
-            self._signals.add(names.participant_id(self._state.study, subject), "change_hold", change)
+            self._signals.add_for_participant(self._state.study, subject, "change_hold", change)
 
     def _signal_all(self, command: Hold | LiftHold, *, held: bool, fired: int | None) -> None:
         envelope, state = command.envelope, self._state
@@ -54,4 +54,4 @@ class StudyHolds:
             self._signals.add(names.arm_id(state.study, arm), "change_hold", change)
         if command.arm is None:
             for subject in state.active:
-                self._signals.add(names.participant_id(state.study, subject), "change_hold", change)
+                self._signals.add_for_participant(state.study, subject, "change_hold", change)

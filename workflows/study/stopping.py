@@ -43,6 +43,6 @@ class StudyStopping:
         change = m.HoldChange(scope=STUDY, held=True, who="system", why=finding.why, rule=finding.rule_id)
         # Participants first: it is their infusions that must not start.
         for subject in state.active:
-            self._signals.add(names.participant_id(state.study, subject), "change_hold", change)
+            self._signals.add_for_participant(state.study, subject, "change_hold", change)
         for arm in state.arms:
             self._signals.add(names.arm_id(state.study, arm), "change_hold", change)

@@ -68,16 +68,16 @@ class StudyWorkflow:
                 await self._start_arm(arm)
             self._ready = True
         while True:
-            published = self._journal.sequence
+            reviewed = self._journal.sequence
             self._journal.publish()
             if workflow.info().is_continue_as_new_suggested():
                 await drain(self._journal, self._signals)
                 continued = m.StudyContinued(state=self._state, sequence=self._journal.sequence)
                 workflow.continue_as_new(args=[start, continued])
-            await self._wait(published)
+            await self._wait(reviewed)
 
-    async def _wait(self, published: int) -> None:
-        await wait_until(None, or_when=lambda: self._journal.sequence != published)
+    async def _wait(self, reviewed: int) -> None:
+        await wait_until(None, or_when=lambda: self._journal.sequence != reviewed)
 
     async def _register_protocol(self) -> None:
         register = m.RegisterProtocol(protocol=self._protocol, reference=self._start.reference)
