@@ -29,7 +29,7 @@ class BankActivities:
         """Reserve matching units, all or none; asking again with the same key returns what it got before."""
         request = reserve.request
         async with self._pool.acquire() as connection, connection.transaction():
-            # Requests for the same product stand in line, so that none sees another's half-made choice.
+            # Requests for the same product wait for one another: none sees the units that another is choosing as free.
             await connection.execute(SQL["queue_for_target"], "/".join(sorted(request.target)))
             before = await connection.fetch(SQL["reserved_under"], reserve.key)
             if before:

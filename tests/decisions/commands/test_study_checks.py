@@ -89,7 +89,7 @@ def test_nobody_is_enrolled_tomorrow(envelope: Envelope | None, consent: date | 
 def test_the_own_site_or_trial_operations_enrol(
     envelope: Envelope, problem: ProblemType | None, expected: str | None
 ) -> None:
-    """A coordinator is named as who should have; a person of another site is told the subject's."""
+    """A coordinator is named as who should have; a person of another site sees the subject's."""
     found = refused_enrolment(STATE, enrolment(envelope=envelope), ())
 
     assert (found and found.type, found and found.expected) == (problem, expected)
