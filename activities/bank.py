@@ -35,7 +35,7 @@ class BankActivities:
         """
         request = reserve.request
         async with self._pool.acquire() as connection, connection.transaction():
-            # Requests for the same product stand in line, so that none sees another's half-made choice.
+            # Requests for the same product wait for one another: none sees the units that another is choosing as free.
             await connection.execute(SQL["queue_for_target"], "/".join(sorted(request.target)))
             before = await connection.fetchrow(SQL["request"], reserve.key)
             if before is not None:

@@ -4,6 +4,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.database import Connection, Pool
+from activities.read_model import protocol_content
 from activities.statements import statements
 from schemas import names
 from schemas.messages import RegisterProtocol
@@ -40,7 +41,7 @@ class ProtocolActivities:
     @activity.defn(name=names.LOAD_PROTOCOL)
     async def load_protocol(self, reference: ProtocolReference) -> Protocol:
         """Load the protocol that a study registered; the study registers before anybody can be enrolled."""
-        content = await self._pool.fetchval(SQL["load"], reference.sha256)
+        content = await protocol_content(self._pool, reference.sha256)
         if content is None:
             raise ApplicationError(
                 f"protocol {reference.id} {reference.version} is not registered", type="UnknownProtocol"

@@ -140,7 +140,7 @@ def differences_of(there: Sequence[Mapping[str, Any]], right: Sequence[Mapping[s
     return found
 
 
-def fields_that_differ(recorded: Mapping[str, Any], shown: Mapping[str, Any]) -> str:
+def fields_that_differ(recorded: Mapping[str, Any], other: Mapping[str, Any], *, other_is: str = "shown") -> str:
     """Return the fields of two records that differ, in words; nothing if none does."""
-    keys = sorted(key for key in {*recorded, *shown} if recorded.get(key) != shown.get(key))
-    return "; ".join(f"{key}: recorded {recorded.get(key)!r}, shown {shown.get(key)!r}" for key in keys)
+    keys = sorted(key for key in {*recorded, *other} if recorded.get(key) != other.get(key))
+    return "; ".join(f"{key}: recorded {recorded.get(key)!r}, {other_is} {other.get(key)!r}" for key in keys)

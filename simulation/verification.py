@@ -19,7 +19,7 @@ from history.replay import replay
 from schemas import names
 from simulation.custody_check import custody_violations
 from simulation.world import World
-from worker import WORKFLOWS
+from workflows.registry import WORKFLOWS
 from workflows.sandbox import workflow_runner
 
 CAUGHT_UP_SECONDS = 120.0

@@ -6,6 +6,3 @@ ON CONFLICT (sha256) DO NOTHING RETURNING sha256
 
 -- name: restore
 UPDATE protocol SET content = $2 WHERE sha256 = $1 AND content <> $2 RETURNING sha256
-
--- name: load
-SELECT content FROM protocol WHERE sha256 = $1

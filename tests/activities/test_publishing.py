@@ -14,7 +14,7 @@ from activities.read_model import fact_of_row, fact_rows, protocol_content, wait
 from client.trial_client import TrialClient
 from history.reading import facts_in, fetch_runs
 from history.rebuild import Rebuilt, rebuild
-from history.rows import rows_of
+from history.rows import event_rows
 from protocols.loader import LoadedProtocol
 from schemas.base import Role
 from schemas.commands.commands import ReportAdverseEvent
@@ -127,7 +127,7 @@ async def test_a_database_that_is_away_blocks_no_answer_and_is_caught_up_with_by
     reports = {fact.event_id for fact in facts if fact.fact["kind"] == "adverse_event_reported"}
     assert len(reports) <= 2
     assert [done.difference for done in await replay_all(runs)] == [None]
-    assert [row for row in rows_of(runs[0]) if row.what.startswith("  fact ") and "panel" in row.detail]
+    assert [row for row in event_rows(runs[0]) if row.what.startswith("  fact ") and "panel" in row.detail]
 
 
 async def test_what_a_failed_publication_has_written_is_known_when_it_comes_again(

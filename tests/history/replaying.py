@@ -10,7 +10,7 @@ from history.reading import fetch_runs, workflow_ids
 from history.replay import Replay, replay
 from schemas import names
 from simulation.world import World
-from worker import WORKFLOWS
+from workflows.registry import WORKFLOWS
 from workflows.sandbox import workflow_runner
 
 
