@@ -2,7 +2,7 @@
 `make demo`: a Phase 1 of virtual participants on the embedded stack, reproducible by seed.
 
 What must happen is scripted (STORIES and TOXICITIES); who the participants are is drawn from the seed. Every number
-that is printed at the end comes from workflows' queries and histories.
+that is printed at the end comes from the read model and the histories.
 """
 
 import argparse
