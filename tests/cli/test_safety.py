@@ -169,7 +169,7 @@ async def test_an_amendment_keeps_what_was_said_before(participant: Trial) -> No
 
 
 async def test_an_amendment_of_what_is_not_there_is_refused(participant: Trial) -> None:
-    """A stale version and a needless amendment are refused on record; an unknown event and a cleared field are not sent."""
+    """A stale version and a needless amendment are refused on record; an unknown event is not even sent."""
     await participant.ok(*REPORT, *CRS, "--grade", "1", *INVESTIGATOR)
     before = await participant.state(WHO)
     grade = ("--grade", "2", *WHY, *INVESTIGATOR)
