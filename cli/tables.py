@@ -28,6 +28,7 @@ def table(
     rows: Iterable[Sequence[object]],
     *,
     empty: str = "none",
+    leading: int = 1,
     red: Sequence[bool] = (),
     to: TextIO | None = None,
 ) -> None:
@@ -39,6 +40,7 @@ def table(
         columns: the heads; the first column names the row, such as an id.
         rows: the cells; None is an empty cell, and a cell may have several lines.
         empty: what stands in place of rows where there are none.
+        leading: so many cells stand in the first line of a block.
         red: which rows are red on a terminal, in their order.
         to: where to print; else stdout.
     """
@@ -48,7 +50,7 @@ def table(
         return write(to, f"{title}: {empty}\n\n" if title else f"{empty}\n\n")
     screen = screen_width(to)
     widths = _widths([[[column] for column in columns], *cells], screen)
-    drawn = [_row(row, widths) if widths else _block(columns, row, screen) for row in cells]
+    drawn = [_row(row, widths) if widths else _block(columns, row, leading, screen) for row in cells]
     if red and _has_colours(to):
         drawn = [_in_red(lines) if marked else lines for lines, marked in zip(drawn, red, strict=True)]
     head = [*(folded(title, screen) if title else []), *(_head(columns, widths) if widths else [])]
@@ -71,12 +73,12 @@ def _row(row: Sequence[Cell], widths: Sequence[int]) -> list[str]:
     ]
 
 
-def _block(columns: Sequence[str], row: Sequence[Cell], screen: int) -> list[str]:
-    """Return a row as lines: the first cell, and below it the others with their heads."""
-    label = max(width_of(column) for column in columns[1:])
+def _block(columns: Sequence[str], row: Sequence[Cell], leading: int, screen: int) -> list[str]:
+    """Return a row as lines: the leading cells, and below them the others with their heads."""
+    label = max(width_of(column) for column in columns[leading:])
     room = max(READABLE, screen - label - 2 * len(GAP))
-    lines = [" ".join(row[0])]
-    for column, cell in zip(columns[1:], row[1:], strict=True):
+    lines = [GAP.join(" ".join(cell) for cell in row[:leading])]
+    for column, cell in zip(columns[leading:], row[leading:], strict=True):
         parts = [part for line in cell for part in folded(line, room)]
         heads = [column, *[""] * len(parts)]
         lines += [f"{GAP}{_padded(head, label)}{GAP}{part}" for head, part in zip(heads, parts, strict=False) if part]
