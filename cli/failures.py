@@ -1,11 +1,10 @@
 """Why a command was not carried out: what is wrong, in sentences or as JSON, and the exit code."""
 
-import sys
 import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from cli.exit_codes import Exit
-from cli.output import emit
+from cli.output import emit, note
 
 if TYPE_CHECKING:
     from schemas.problem import Problem
@@ -121,5 +120,5 @@ def report(error: Exception, *, as_json: bool) -> Exit:
         emit({"error": first | {"others": others} if others else first})
     else:
         for trouble in failed.troubles:
-            sys.stderr.write(f"trial: {trouble.type}: {trouble.message}\n")
+            note(f"trial: {trouble.type}: {trouble.message}")
     return failed.code

@@ -49,7 +49,7 @@ def test_rows_become_blocks_where_columns_find_no_room(terminal: Terminal) -> No
         f"{ID}\n"
         f"  Hash  {digest}\n"
         "  Why   the investigator has to confirm that nothing speaks against the next\n"
-        "        infusion\n\n\n"
+        "        infusion\n\n"
     )
 
 
