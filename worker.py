@@ -2,11 +2,9 @@
 
 import asyncio
 import logging
-import os
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -20,22 +18,32 @@ from activities.database import Pool, open_pool
 from activities.notifications import Channel, ConsoleChannel, EmailChannel, deliver_forever
 from activities.protocols import ProtocolActivities
 from activities.publishing import PublishingActivities
+from client.converter import DATA_CONVERTER
+from deploy.database import connect_database
+from deploy.errors import DeployError, SettingsError
 from deploy.migrate import migrate
+from deploy.services import find_services
+from deploy.settings import Settings, load_settings
+from deploy.temporal_client import connect_temporal
+from schemas.base import Role
 from schemas.names import TASK_QUEUE
-from workflows.arm.workflow import ArmWorkflow
-from workflows.participant.workflow import ParticipantWorkflow
-from workflows.runner import workflow_runner
-from workflows.study.workflow import StudyWorkflow
-
-WORKFLOWS = [ParticipantWorkflow, ArmWorkflow, StudyWorkflow]
+from workflows.registry import WORKFLOWS
+from workflows.sandbox import workflow_runner
 
 
-def make_worker(client: Client, pool: Pool, *, interceptors: Sequence[Interceptor] = (), cached: int = 2000) -> Worker:
+def make_worker(
+    client: Client,
+    pool: Pool,
+    *,
+    interceptors: Sequence[Interceptor] = (),
+    cached: int = 2000,
+    build_id: str | None = None,
+) -> Worker:
     """
     Return a worker for the task queue.
 
-    `TRIAL_BUILD_ID` puts it into a worker deployment (docs/decisions/0007); `cached` is how many workflows stay in
-    memory.
+    A build id puts it into a worker deployment as that version (docs/decisions/0007); `cached` is how many workflows
+    stay in memory.
     """
     bank, publishing, protocols = BankActivities(pool), PublishingActivities(pool), ProtocolActivities(pool)
     return Worker(
@@ -55,7 +63,7 @@ def make_worker(client: Client, pool: Pool, *, interceptors: Sequence[Intercepto
         interceptors=interceptors,
         workflow_runner=workflow_runner(),
         max_cached_workflows=cached,
-        deployment_config=_deployment(os.environ.get("TRIAL_BUILD_ID")),
+        deployment_config=_deployment(build_id),
     )
 
 
@@ -69,19 +77,21 @@ def _deployment(build_id: str | None) -> WorkerDeploymentConfig | None:
     )
 
 
-def channel_from_environment() -> Channel:
-    """Return e-mail when `TRIAL_SMTP_HOST` is set, else the console."""
-    host = os.environ.get("TRIAL_SMTP_HOST")
-    if not host:
+def channel(settings: Settings) -> Channel:
+    """
+    Return e-mail when a mail server is set, else the log.
+
+    Raises:
+        SettingsError: a recipient is listed for a role that the trial does not have.
+    """
+    known = {"default", *(role.value for role in Role)}
+    if unknown := sorted(set(settings.smtp_recipients) - known):
+        raise SettingsError(
+            f"TRIAL_SMTP_RECIPIENTS = {', '.join(unknown)}: there is no such role; expected {', '.join(sorted(known))}"
+        )
+    if settings.smtp_host is None:
         return ConsoleChannel()
-    pairs = os.environ.get("TRIAL_SMTP_RECIPIENTS", "default=trial@localhost").split(",")
-    recipients = dict(pair.strip().split("=", 1) for pair in pairs)
-    return EmailChannel(
-        host,
-        int(os.environ.get("TRIAL_SMTP_PORT", "25")),
-        os.environ.get("TRIAL_SMTP_SENDER", "trial@localhost"),
-        recipients,
-    )
+    return EmailChannel(settings.smtp_host, settings.smtp_port, settings.smtp_sender, settings.smtp_recipients)
 
 
 def configure_logs() -> None:
@@ -100,27 +110,39 @@ def configure_logs() -> None:
 
 
 async def run() -> None:
-    """Run until SIGTERM or Ctrl-C; what is under way finishes first."""
-    from client.converter import DATA_CONVERTER  # noqa: PLC0415
-    from deploy.settings import connect, load_settings  # noqa: PLC0415 - the worker library must import without it
+    """
+    Run until SIGTERM or Ctrl-C; what is under way finishes first.
 
+    Raises:
+        DeployError: a setting is malformed, a service does not answer, or the database is of another version.
+    """
     configure_logs()
     log = structlog.get_logger()
-    settings = load_settings(Path(os.environ.get("TRIAL_DATA", ".trial")), dict(os.environ))
-    client = await connect(settings, data_converter=DATA_CONVERTER)
-    pool = await open_pool(settings.database_url)
+    settings = load_settings()
+    notices = channel(settings)
+    services = find_services(settings=settings)
+    client = await connect_temporal(services, data_converter=DATA_CONVERTER)
+    pool = await connect_database(services, open_pool)
     applied = await migrate(pool)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    log.info("worker_started", task_queue=TASK_QUEUE, migrations=applied, build_id=os.environ.get("TRIAL_BUILD_ID"))
-    async with make_worker(client, pool):
-        delivery = asyncio.create_task(deliver_forever(pool, channel_from_environment()))
+    log.info("worker_started", task_queue=TASK_QUEUE, migrations=applied, build_id=settings.build_id)
+    async with make_worker(client, pool, build_id=settings.build_id):
+        delivery = asyncio.create_task(deliver_forever(pool, notices))
         await stopping.wait()
         delivery.cancel()
     await pool.close()
     log.info("worker_stopped")
 
 
+def main() -> None:
+    """Run the worker; what is wrong with its surroundings is told in words, with exit code 1."""
+    try:
+        asyncio.run(run())
+    except DeployError as error:
+        sys.exit(f"worker: {error}")
+
+
 if __name__ == "__main__":
-    asyncio.run(run())
+    main()

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
     Pool = asyncpg.Pool[asyncpg.Record]
     Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    Database = Pool | Connection
 else:
     # The classes are generic only in their type stubs.
-    Pool, Connection = asyncpg.Pool, asyncpg.Connection
+    Pool, Connection, Database = asyncpg.Pool, asyncpg.Connection, asyncpg.Pool | asyncpg.Connection
 
 AWAY = (
     OSError,
@@ -36,6 +37,18 @@ async def open_pool(dsn: str, *, size: int = 8) -> Pool:
         dsn, min_size=1, max_size=size, init=_prepare, reset=_leave_as_is, command_timeout=20
     )
     return pool
+
+
+async def connect(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """
+    Open one connection whose JSON columns are Python values, for a process that asks little.
+
+    Raises:
+        OSError, asyncpg.PostgresError: when the database cannot be reached.
+    """
+    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(dsn, command_timeout=20)
+    await _prepare(connection)
+    return connection
 
 
 async def _leave_as_is(connection: Connection) -> None:

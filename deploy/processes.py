@@ -6,33 +6,31 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
-from pydantic import BaseModel, ConfigDict
+
+from deploy.stack_file import Process
 
 SAME_START = 2.0
 """Seconds by which two readings of a process's start may differ: the system clock that they come from is corrected."""
 
 _children: dict[int, "subprocess.Popen[bytes]"] = {}
-"""Those that this process itself started: their end must be collected here, or they stay as zombies."""
+"""Those that this process itself started: their exit must be collected here, or they stay as zombies."""
 
 
-class Process(BaseModel):
-    """A running program; the start time (seconds since 1970) tells it from a later one with the same pid."""
+def find_process(process: Process) -> psutil.Process | None:
+    """The running process, or None if it has ended."""
+    if child := _children.get(process.pid):
+        child.poll()
+    try:
+        found = psutil.Process(process.pid)
+        same = abs(found.create_time() - process.started) < SAME_START
+        return found if same and found.status() != psutil.STATUS_ZOMBIE else None
+    except psutil.NoSuchProcess:
+        return None
 
-    model_config = ConfigDict(frozen=True)
 
-    pid: int
-    started: float
-
-    def find(self) -> psutil.Process | None:
-        """The process, or None if it has ended."""
-        if child := _children.get(self.pid):
-            child.poll()
-        try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < SAME_START
-            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-        except psutil.NoSuchProcess:
-            return None
+def is_running(process: Process | None) -> bool:
+    """Whether a process was started and has not ended."""
+    return process is not None and find_process(process) is not None
 
 
 def start_detached(command: Sequence[str], *, log: Path, environment: Mapping[str, str], folder: Path) -> Process:
@@ -55,9 +53,9 @@ def start_detached(command: Sequence[str], *, log: Path, environment: Mapping[st
     return Process(pid=child.pid, started=psutil.Process(child.pid).create_time())
 
 
-def stop(process: Process, grace: float) -> bool:
-    """Ends a program by TERM, after `grace` seconds by KILL; whether it went by itself."""
-    running = process.find()
+def stop_process(process: Process, grace: float) -> bool:
+    """Ends a program by TERM, after `grace` seconds by KILL; returns whether TERM was enough."""
+    running = find_process(process)
     if running is None:
         return True
     running.terminate()
@@ -77,3 +75,8 @@ def last_lines(log: Path, count: int = 10) -> str:
     with log.open("rb") as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - 10_000))
         return "\n".join(file.read().decode(errors="replace").splitlines()[-count:])
+
+
+def last_line(text: str) -> str:
+    """The last line of a program's output that is not blank; empty if there is none."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")

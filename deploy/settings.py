@@ -1,148 +1,153 @@
-"""Which Temporal and which Postgres to use, and how to connect to them.
+"""The environment variables of the trial, read and checked in one place.
 
-The environment decides: the standard `TEMPORAL_*` variables (address, namespace, API key, TLS, profile file) with
-`TRIAL_DATABASE_URL`. Without them, the embedded stack of a data folder is used if it is up.
+The standard variables of the Temporal SDK (`TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS...`) are read by the
+SDK itself; here are only those that decide which Temporal is used.
 """
 
-import asyncio
-import os
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import parse_qs, urlsplit
+from typing import Annotated
+from urllib.parse import urlsplit
 
-import asyncpg
-from pydantic import BaseModel, ConfigDict, Field
-from temporalio.client import Client, Interceptor
-from temporalio.converter import DataConverter
-from temporalio.envconfig import ClientConfig
-from temporalio.service import RPCError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from deploy.stack import read_stack, status
+from deploy.errors import SettingsError
 
-CHOOSES_TEMPORAL = ("TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE")
-"""Variables that say: not the embedded stack."""
 DATABASE_EXAMPLE = "postgresql://trial@db.example.org:5432/trial"
-CONNECT_LIMIT = 20.0
-"""Seconds to get an answer from Temporal or Postgres."""
-POOL_SIZE = 10
-"""Most Postgres connections of one process."""
+TEMPORAL_EXAMPLE = "temporal.example.org:7233"
 
 
-class SettingsError(Exception):
-    """What to connect to is not known, or does not answer; the message names the variable or the address."""
+def _postgres_url(value: SecretStr) -> SecretStr:
+    parts = urlsplit(value.get_secret_value())
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise ValueError("is not a Postgres URL")
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("has a port that is no number from 0 to 65535") from None
+    return value
 
 
-class Settings(BaseModel):
-    """What to connect to. `repr` shows neither: both can hold secrets."""
+def _host_and_port(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or "/" in value or not port.isdecimal():
+        raise ValueError("is not host:port")
+    return value
 
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
-    temporal: dict[str, Any] = Field(repr=False)
-    """Keyword arguments of `temporalio.client.Client.connect`."""
-    database_url: str = Field(repr=False)
-    source: Literal["environment", "embedded"]
+def _recipients(value: object) -> object:
+    """Reads `role=address,role=address`."""
+    if not isinstance(value, str):
+        return value
+    pairs = [pair.strip().partition("=") for pair in value.split(",")]
+    if not all(role and "@" in address for role, _, address in pairs):
+        raise ValueError("is not a list of role=address")
+    return {role.strip(): address.strip() for role, _, address in pairs}
+
+
+def _has_default(value: dict[str, str]) -> dict[str, str]:
+    if "default" not in value:
+        raise ValueError("has no address for 'default', which serves the roles that are not listed")
+    return value
+
+
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
+HostAndPort = Annotated[str, AfterValidator(_host_and_port)]
+Recipients = Annotated[dict[str, str], NoDecode, BeforeValidator(_recipients), AfterValidator(_has_default)]
+
+
+class Settings(BaseSettings):
+    """All variables; one that is set to nothing counts as not set."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=True, env_ignore_empty=True)
+
+    data: Path = Field(Path(".trial"), validation_alias="TRIAL_DATA", description="the folder of the embedded stack")
+    database_url: DatabaseUrl | None = Field(
+        None,
+        validation_alias="TRIAL_DATABASE_URL",
+        description="the URL of the trial's own PostgreSQL; needed with TEMPORAL_ADDRESS",
+        examples=[DATABASE_EXAMPLE],
+    )
+    temporal_address: HostAndPort | None = Field(
+        None,
+        validation_alias="TEMPORAL_ADDRESS",
+        description="host and port of a Temporal server other than the embedded one",
+        examples=[TEMPORAL_EXAMPLE],
+    )
+    temporal_profile: str | None = Field(
+        None, validation_alias="TEMPORAL_PROFILE", description="a profile of the Temporal SDK's configuration file"
+    )
+    temporal_config_file: Path | None = Field(
+        None, validation_alias="TEMPORAL_CONFIG_FILE", description="the Temporal SDK's configuration file (TOML)"
+    )
+    temporal_server: Path | None = Field(
+        None,
+        validation_alias="TRIAL_TEMPORAL_SERVER",
+        description="the program of the embedded Temporal server (Temporal CLI with server 1.32 or newer)",
+    )
+    no_download: bool = Field(
+        default=False,
+        validation_alias="TRIAL_NO_DOWNLOAD",
+        description="true: the Temporal SDK's download of a server is not tried",
+        examples=["1"],
+    )
+    # Only the worker uses those below.
+    smtp_host: str | None = Field(
+        None,
+        validation_alias="TRIAL_SMTP_HOST",
+        description="the mail server that notices go through; without it they go to the log",
+    )
+    smtp_port: int = Field(
+        25,
+        ge=1,
+        le=65535,
+        validation_alias="TRIAL_SMTP_PORT",
+        description="the mail server's port, 1 to 65535",
+        examples=["25"],
+    )
+    smtp_sender: str = Field(
+        "trial@localhost",
+        pattern="^[^@ ]+@[^@ ]+$",
+        validation_alias="TRIAL_SMTP_SENDER",
+        description="the address that notices come from",
+        examples=["trial@example.org"],
+    )
+    smtp_recipients: Recipients = Field(
+        {"default": "trial@localhost"},
+        validation_alias="TRIAL_SMTP_RECIPIENTS",
+        description="one address for each role, and one for `default`",
+        examples=["default=trial@example.org,pharmacist=pharmacy@example.org"],
+    )
+    build_id: str | None = Field(
+        None,
+        validation_alias="TRIAL_BUILD_ID",
+        description="the worker's version in the worker deployment; without it there is no versioning",
+    )
 
     @property
-    def temporal_address(self) -> str:
-        """Host and port of the Temporal frontend."""
-        return str(self.temporal["target_host"])
-
-    @property
-    def database_host(self) -> str:
-        """Host and port, or socket folder, of Postgres; never the password."""
-        return database_host(self.database_url)
+    def chooses_temporal(self) -> bool:
+        """Whether a Temporal server other than the embedded one is named."""
+        return bool(self.temporal_address or self.temporal_profile or self.temporal_config_file)
 
 
-def load_settings(data: Path, environment: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of the environment, else those of the embedded stack on the data folder.
+def load_settings() -> Settings:
+    """The settings of this process's environment.
 
     Raises:
-        SettingsError: half of the environment is set, its Temporal profile can't be read, or no stack is up.
-    """
-    if any(environment.get(name) for name in CHOOSES_TEMPORAL):
-        return _from_environment(environment)
-    if environment.get("TRIAL_DATABASE_URL"):
-        raise SettingsError(
-            "TRIAL_DATABASE_URL is set and TEMPORAL_ADDRESS is not: set both, "
-            "such as TEMPORAL_ADDRESS=temporal.example.org:7233, or unset it to use the embedded stack"
-        )
-    return _embedded(data)
-
-
-def _from_environment(environment: Mapping[str, str]) -> Settings:
-    database_url = environment.get("TRIAL_DATABASE_URL")
-    if not database_url:
-        raise SettingsError(
-            f"TRIAL_DATABASE_URL is not set, and Temporal is set by the environment: "
-            f"set it to the trial's Postgres, such as {DATABASE_EXAMPLE}"
-        )
-    try:
-        temporal = dict(ClientConfig.load_client_connect_config(override_env_vars=dict(environment)))
-    except Exception as error:  # the SDK raises its own bare Exception subclass, which it does not export
-        raise SettingsError(f"the TEMPORAL_* variables or the profile they name can't be used: {error}") from error
-    if "target_host" not in temporal:
-        raise SettingsError("TEMPORAL_ADDRESS is not set, and the Temporal profile has no address: set one of them")
-    return Settings(temporal=temporal, database_url=database_url, source="environment")
-
-
-def _embedded(data: Path) -> Settings:
-    stack = read_stack(data)
-    if stack is None or not status(data).ready:
-        raise SettingsError(
-            f"no stack is up on {data}: start one with `trial up`, "
-            f"or set TEMPORAL_ADDRESS and TRIAL_DATABASE_URL to use others"
-        )
-    temporal = {"target_host": stack.temporal_address, "namespace": stack.namespace}
-    return Settings(temporal=temporal, database_url=stack.database_url, source="embedded")
-
-
-async def connect(
-    settings: Settings, data_converter: DataConverter, interceptors: Sequence[Interceptor] = ()
-) -> Client:
-    """A connected Temporal client.
-
-    Raises:
-        SettingsError: the server did not answer within 20 seconds, or refused; the message names its address.
+        SettingsError: a variable is malformed; the message has a line for each, with value, rule and what is expected.
     """
     try:
-        async with asyncio.timeout(CONNECT_LIMIT):
-            return await Client.connect(**settings.temporal, data_converter=data_converter, interceptors=interceptors)
-    except TimeoutError:
-        reason = f"no answer within {CONNECT_LIMIT:.0f} seconds"
-    except (RuntimeError, RPCError) as error:
-        reason = str(error)
-    raise SettingsError(f"no Temporal server at {settings.temporal_address} ({_hint(settings)}): {reason}")
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(map(_problem, error.errors(include_url=False)))) from None
 
 
-async def connect_database(settings: Settings) -> "asyncpg.Pool[asyncpg.Record]":
-    """An open pool of Postgres connections.
-
-    Raises:
-        SettingsError: Postgres did not answer within 20 seconds, or refused; the message names its host.
-    """
-    try:
-        async with asyncio.timeout(CONNECT_LIMIT):
-            return await asyncpg.create_pool(settings.database_url, min_size=1, max_size=POOL_SIZE)
-    except TimeoutError:
-        reason = f"no answer within {CONNECT_LIMIT:.0f} seconds"
-    except ValueError:
-        # Said in our words: the library's message may quote the URL.
-        raise SettingsError(f"TRIAL_DATABASE_URL is not a Postgres URL such as {DATABASE_EXAMPLE}") from None
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        reason = str(error)
-    raise SettingsError(f"no Postgres at {settings.database_host} ({_hint(settings)}): {reason}")
-
-
-def _hint(settings: Settings) -> str:
-    return "the embedded stack; see `trial up`" if settings.source == "embedded" else "set by the environment"
-
-
-def database_host(database_url: str) -> str:
-    """Host and port of a Postgres URL, or the folder of its Unix socket; never user or password."""
-    try:
-        parts = urlsplit(database_url)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return "an unreadable URL"
-    return (parts.hostname or parse_qs(parts.query).get("host", ["an unnamed host"])[0]) + port
+def _problem(error: ErrorDetails) -> str:
+    """One malformed variable in a line; the value of a secret is left out."""
+    variable = str(error["loc"][0])
+    field = next(field for field in Settings.model_fields.values() if field.validation_alias == variable)
+    shown = "" if "SecretStr" in str(field.annotation) else f" = {error['input']}"
+    rule = error["msg"].removeprefix("Value error, ")
+    example = f", such as {field.examples[0]}" if field.examples else ""
+    return f"{variable}{shown}: {rule[0].lower()}{rule[1:]}; expected {field.description}{example}"

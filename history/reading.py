@@ -70,7 +70,7 @@ async def workflow_ids(client: Client, study: str) -> list[str]:
     """Return the ids of a study's workflows on the server, open and closed."""
     types = " OR ".join(f"WorkflowType = '{name}'" for name in WORKFLOWS)
     ids = {execution.id async for execution in client.list_workflows(types)}
-    return sorted(workflow_id for workflow_id in ids if names.parts_of(workflow_id)[0] == study)
+    return sorted(workflow_id for workflow_id in ids if names.is_of(study, workflow_id))
 
 
 def facts_in(runs: Iterable[WorkflowHistory]) -> list[FoundFact]:

@@ -23,6 +23,8 @@ from schemas.schedule.task import TaskKind
 SOURCE_TAGS = ("record:", "source:", "assumption:")
 ABSENT = "missing"
 LONGEST_VALUE_SHOWN = 100
+# libyaml parses the platform's protocol some ten times faster; PyYAML can be built without it.
+_FAST_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Place = tuple[str | int, ...]
 
@@ -91,8 +93,7 @@ def source_of(loaded: LoadedProtocol, path: str) -> str:
 def _read(path: Path) -> dict[str, object]:
     text = _text(path)
     try:
-        found = list(_not_plain(yaml.compose(text, Loader=yaml.SafeLoader), (), set()))
-        content = None if found else yaml.safe_load(text)
+        found, content = _parsed(text)
     except yaml.MarkedYAMLError as error:
         raise ProtocolError(path, [_syntax_problem(error, text)]) from error
     except (yaml.YAMLError, ValueError) as error:
@@ -103,6 +104,25 @@ def _read(path: Path) -> dict[str, object]:
     raise ProtocolError(
         path, found or [Found((), _shown(content), "the file must be a mapping of the protocol's fields")]
     )
+
+
+def _parsed(text: str) -> tuple[list[Found], object]:
+    try:
+        return _parsed_by(_FAST_LOADER, text)
+    except yaml.MarkedYAMLError:
+        # The parser in Python names the place of a slip more exactly than libyaml.
+        return _parsed_by(yaml.SafeLoader, text)
+
+
+def _parsed_by(loader_class: type[yaml.SafeLoader], text: str) -> tuple[list[Found], object]:
+    """Return what is not plain in the text, and its content if all is plain; raise `yaml.YAMLError` if it is none."""
+    loader = loader_class(text)
+    try:
+        node = loader.get_single_node()
+        found = list(_not_plain(node, (), set()))
+        return found, None if found or node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
 
 
 def _text(path: Path) -> str:

@@ -24,8 +24,9 @@ from activities.read_model import listen
 from client.converter import DATA_CONVERTER
 from client.trial_client import TrialClient
 from deploy.migrate import migrate
-from deploy.settings import connect, load_settings
+from deploy.services import embedded_services
 from deploy.stack import down, up
+from deploy.temporal_client import connect_temporal
 from history.reading import facts_in, fetch_runs
 from protocols.loader import LoadedProtocol, default_protocol_path, load_protocol
 from schemas import names
@@ -42,7 +43,7 @@ UNITS_PER_TARGET = 48
 
 SINGLE: dict[str, object] = {"story": "single-target"}
 DUAL: dict[str, object] = {"story": "dual-target", "dual": True}
-# In the order in which they come to the door.
+# In the order of their enrolment.
 STORIES: tuple[dict[str, object], ...] = (
     SINGLE,
     DUAL,
@@ -120,12 +121,12 @@ def _step(line: str) -> None:
 
 
 async def _demo(data: Path, seed: int) -> None:
-    settings = load_settings(data, {})
-    client = await connect(settings, DATA_CONVERTER)
-    pool = await open_pool(settings.database_url)
+    services = embedded_services(data)
+    client = await connect_temporal(services, DATA_CONVERTER)
+    pool = await open_pool(services.database_url)
     await migrate(pool)
     news = News()
-    connection = await listen(settings.database_url, news.receive)
+    connection = await listen(services.database_url, news.receive)
     world = World(TrialClient(client, STUDY), pool, news)
     loaded = load_protocol(default_protocol_path())
     people = draw_population(seed, SITES, [target for arm in loaded.protocol.arms for target in arm.targets], STORIES)
@@ -241,7 +242,7 @@ def _expansion_line(arm: ArmState) -> str:
 
 def _safety_table(states: list[ParticipantState]) -> Table:
     table = Table(title="Possible dose-limiting toxicities, and the reports due for them", title_justify="left")
-    for column in ("Subject", "Event", "Criterion", "Adjudicated", "Reports (due, told)"):
+    for column in ("Subject", "Event", "Criterion", "Adjudicated", "Reports (due, reported)"):
         table.add_column(column)
     for state in states:
         for event, finding in state.dlt_findings.items():

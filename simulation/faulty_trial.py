@@ -12,8 +12,9 @@ from activities.read_model import fact_count
 from client.converter import DATA_CONVERTER
 from client.trial_client import TrialClient
 from deploy.migrate import migrate
-from deploy.settings import connect, load_settings
-from deploy.stack import Stack
+from deploy.services import embedded_services
+from deploy.stack_file import Stack
+from deploy.temporal_client import connect_temporal
 from protocols.loader import default_protocol_path, load_protocol
 from simulation.committee import decide_all
 from simulation.demo import SITES, STORIES, STUDY, TOXICITIES, UNITS_PER_TARGET
@@ -27,7 +28,7 @@ from simulation.world import News, World
 STALLED_SECONDS = 120.0
 """A trial in which nobody has published a fact for so long has lost a step."""
 TRIAL_SECONDS = 15 * 60.0
-"""A trial that takes longer than this goes round in circles."""
+"""A trial that takes longer than this does not come to its end."""
 WATCH_SECONDS = 2.0
 
 
@@ -86,7 +87,7 @@ class FaultyTrial:
 
 @asynccontextmanager
 async def _world(stack: Stack) -> AsyncIterator[World]:
-    client = await connect(load_settings(stack.data, {}), DATA_CONVERTER)
+    client = await connect_temporal(embedded_services(stack.data), DATA_CONVERTER)
     pool = await open_pool(stack.database_url)
     await migrate(pool)
     news = News()

@@ -11,8 +11,11 @@ from typing import assert_never
 
 import psutil
 
+from deploy.errors import DeployError
 from deploy.postgres import postmaster
-from deploy.stack import Stack, StackError, up
+from deploy.processes import find_process
+from deploy.stack import up
+from deploy.stack_file import Stack, postgres_folder
 
 PAUSE_SECONDS = (0.5, 9.0)
 """From the moment at which all parts run again to the next kill."""
@@ -101,11 +104,11 @@ class KilledStack:
         """Return a part's process; of Postgres the one that starts the others, which then end by themselves."""
         match part:
             case Part.WORKER:
-                return self._stack.worker.find() if self._stack.worker else None
+                return find_process(self._stack.worker) if self._stack.worker else None
             case Part.SERVER:
-                return self._stack.server.find() if self._stack.server else None
+                return find_process(self._stack.server) if self._stack.server else None
             case Part.POSTGRES:
-                return postmaster(self._stack.data / "postgres")
+                return postmaster(postgres_folder(self._stack.data))
             case _:
                 assert_never(part)
 
@@ -113,7 +116,7 @@ class KilledStack:
         port = self._stack.port
         try:
             self._stack = await asyncio.to_thread(_up, self._stack)
-        except StackError:
+        except DeployError:
             # On a machine that is too busy for the time limit; what has been started goes on starting.
             self._stack = await asyncio.to_thread(_up, self._stack)
         if self._stack.port != port:

@@ -28,16 +28,20 @@ _IS_CLOSED = (
 
 
 class Observation(NamedTuple):
-    """A workflow as its history shows it; it is at rest when no task and no activity is under way."""
+    """A workflow as its history shows it; it is at rest when no task, no activity and no timer is due."""
 
     at: datetime
     is_at_rest: bool
     next_at: datetime | None = None
 
 
-async def observe(client: Client, workflow_id: str) -> Observation | None:
-    """Read a workflow's history from its end; None when the server does not know the workflow."""
-    reading = _Reading()
+async def observe(client: Client, workflow_id: str, *, publishes: bool = True) -> Observation | None:
+    """
+    Read a workflow's history from its end; None when the server does not know the workflow.
+
+    Of one that publishes, the latest publication is looked for: it may still be under way.
+    """
+    reading = _Reading(publishes=publishes)
     try:
         async for event in _backwards(client, workflow_id):
             if reading.is_over(event):
@@ -67,11 +71,11 @@ async def _backwards(client: Client, workflow_id: str) -> AsyncIterator[HistoryE
 class _Reading:
     """The events of a history, taken from the newest on until nothing older can matter."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, publishes: bool) -> None:
         self._at: datetime | None = None
         self._is_at_rest: bool | None = None
         self._next_at: datetime | None = None
-        self._saw_publication = False
+        self._saw_publication = not publishes
         self._ended: set[int] = set()
 
     def is_over(self, event: HistoryEvent) -> bool:
@@ -85,7 +89,9 @@ class _Reading:
             self._take_task(event)
         self._take_end(event)
         self._take_begin(event)
-        return self._is_at_rest is False or (self._next_at is not None and self._saw_publication)
+        if not self._is_at_rest:
+            return self._is_at_rest is False
+        return self._next_at is not None and self._saw_publication
 
     def _take_task(self, event: HistoryEvent) -> None:
         if event.event_type in _TASK_IS_OPEN:
@@ -121,5 +127,6 @@ class _Reading:
         """Return what was read."""
         if self._at is None:
             return None
-        is_at_rest = bool(self._is_at_rest)
+        is_due = self._next_at is not None and self._next_at <= self._at
+        is_at_rest = bool(self._is_at_rest) and not is_due
         return Observation(self._at, is_at_rest, self._next_at if is_at_rest else None)

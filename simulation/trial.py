@@ -23,15 +23,21 @@ Toxicities = Mapping[tuple[str, int], Sequence[int]]
 SiteMaker = Callable[[World, Protocol, VirtualParticipant, Toxicity], VirtualSite]
 
 
-def bank_csv(targets: Iterable[tuple[Antigen, ...]], *, units: int, million_cells: float, first_expiry: date) -> str:
-    """Return a bank file with `units` released units for each target, each expiring a day after the one before."""
+def bank_csv(
+    targets: Iterable[tuple[Antigen, ...]], *, units: int, million_cells: float, first_expiry: date, prefix: str = "P"
+) -> str:
+    """
+    Return a bank file with `units` released units for each target, each expiring a day after the one before.
+
+    The ids of units begin with `prefix`: the bank knows an id once, for ever.
+    """
     rows = ["unit_id,lot,donor,antigens,million_cells,quality,expires_on"]
     for product, target in enumerate(targets, start=1):
         for number in range(1, units + 1):
             expiry = first_expiry + timedelta(days=number)
             name = "+".join(target)
             rows.append(
-                f"P{product:02d}-{number:04d},LOT-{product:02d},DONOR-{number % 7:02d},"
+                f"{prefix}{product:02d}-{number:04d},LOT-{product:02d},DONOR-{number % 7:02d},"
                 f"{name},{million_cells:g},released,{expiry}"
             )
     return "\n".join(rows) + "\n"
@@ -123,7 +129,7 @@ async def run_participants(
     """
     Run everybody through the schedule.
 
-    Participants come to the door one after another, each when the one before has been assigned or has failed screening,
+    Participants are enrolled one after another, each when the one before has been assigned or has failed screening,
     so that slots are asked for in the same order every time.
     """
     toxicity = toxicity_script(world, script)

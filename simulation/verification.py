@@ -19,8 +19,8 @@ from history.replay import replay
 from schemas import names
 from simulation.custody_check import custody_violations
 from simulation.world import World
-from worker import WORKFLOWS
-from workflows.runner import workflow_runner
+from workflows.registry import WORKFLOWS
+from workflows.sandbox import workflow_runner
 
 CAUGHT_UP_SECONDS = 120.0
 """For what the histories hold to be published, after the last part has been started again."""

@@ -19,7 +19,7 @@ from simulation.observation import Observation, observe
 
 PUBLISHED_SECONDS = 60.0
 """How long a virtual person waits for what a command has recorded to be shown."""
-REST_SECONDS = 0.05
+REST_SECONDS = 0.01
 
 
 class News:

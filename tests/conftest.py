@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -14,14 +15,21 @@ from activities.database import Pool, open_pool
 from activities.read_model import listen
 from client.converter import DATA_CONVERTER
 from deploy.migrate import migrate
-from deploy.settings import connect, load_settings
-from deploy.stack import Stack, down, up
+from deploy.services import embedded_services
+from deploy.stack import down, up
+from deploy.stack_file import Stack
+from deploy.temporal_client import connect_temporal
 from protocols.loader import LoadedProtocol, default_protocol_path, load_protocol
 from simulation.world import News, World
 from tests.cli.trial_command import nowhere, participant, study, trial  # noqa: F401 - fixtures of several test modules
 from tests.history.replaying import assert_study_replays
 from tests.workflows.patient_client import PatientClient
 from worker import make_worker
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - the data of a test run need not outlive it
+if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 4 * 2**30:
+    # A quarter of a story's time is the disk's, where Temporal and Postgres sync what they commit.
+    tempfile.tempdir = str(MEMORY)
 
 # The tests' worker runs in their own process; the stack's own is a process that does nothing.
 IDLE_WORKER = ("sleep", "infinity")
@@ -47,7 +55,7 @@ def dsn(stack: Stack) -> str:
 @pytest.fixture(scope="session")
 async def client(stack: Stack) -> Client:
     """A client of the session's Temporal server."""
-    return await connect(load_settings(stack.data, {}), DATA_CONVERTER)
+    return await connect_temporal(embedded_services(stack.data), DATA_CONVERTER)
 
 
 @pytest.fixture(scope="session")
@@ -90,4 +98,4 @@ async def empty_bank(pool: Pool) -> None:
     """Empty the bank, whose rows nobody can change or remove, for the next story."""
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL session_replication_role = replica")
-        await connection.execute("TRUNCATE custody, unit")
+        await connection.execute("TRUNCATE custody, unit, reservation_request")

@@ -23,6 +23,12 @@ SELECT * FROM fact WHERE study = $1 AND starts_with(workflow_id, $2) ORDER BY ow
 -- name: kinds_of
 SELECT DISTINCT kind FROM fact WHERE workflow_id = $1
 
+-- name: studies
+SELECT DISTINCT study FROM fact WHERE starts_with(workflow_id, 'study/') ORDER BY study
+
+-- name: owners
+SELECT DISTINCT owner FROM fact WHERE study = $1 AND starts_with(workflow_id, $2) ORDER BY owner
+
 -- name: fact_count
 SELECT count(*) FROM fact WHERE study = $1
 

@@ -6,6 +6,7 @@ are participants; dose levels count from 1 upward. A higher dose is taken to be 
 so every level at or above one known to be toxic counts as toxic.
 """
 
+from collections import Counter
 from typing import assert_never
 
 from decisions.dose.words import in_words
@@ -28,12 +29,13 @@ def tally(state: ArmState, level: int) -> LevelTally:
     count if they were dosed (docs/domain.md, sections 3 and 4).
     """
     slots = [slot for slot in state.slots if slot.level == level]
+    states = Counter(slot.state for slot in slots)
     return LevelTally(
         level=level,
         treated=sum(_is_treated(slot) for slot in slots),
-        evaluable=sum(slot.state in _EVALUABLE for slot in slots),
-        dlts=sum(slot.state is SlotState.DLT for slot in slots),
-        pending=sum(slot.state in _PENDING for slot in slots),
+        evaluable=states[SlotState.DLT] + states[SlotState.NO_DLT],
+        dlts=states[SlotState.DLT],
+        pending=states[SlotState.GIVEN] + states[SlotState.DOSED],
     )
 
 
@@ -44,8 +46,8 @@ def tallies(state: ArmState, arm: Arm) -> tuple[LevelTally, ...]:
 
 def lowest_toxic_level(rules: Escalation, state: ArmState) -> int | None:
     """Return the lowest level with `toxic_at_dlts` DLTs or more, whoever is pending (docs/domain.md, section 4)."""
-    levels = {slot.level for slot in state.slots}
-    return min((level for level in levels if tally(state, level).dlts >= rules.toxic_at_dlts), default=None)
+    dlts = Counter(slot.level for slot in state.slots if slot.state is SlotState.DLT)
+    return min((level for level, count in dlts.items() if count >= rules.toxic_at_dlts), default=None)
 
 
 def is_toxic(rules: Escalation, state: ArmState, level: int) -> bool:

@@ -12,8 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
 
-from cli.packet import render_html, render_pdf, view_of
-from cli.packet_charts import LANE_LEFT, PAGE_HEIGHT, WIDTH, draw_courses, draw_levels
+from cli.packet.courses_chart import draw_courses
+from cli.packet.drawing import PAGE_HEIGHT, WIDTH
+from cli.packet.lanes import LANE_LEFT
+from cli.packet.levels_chart import draw_levels
+from cli.packet.render import render_html, render_pdf
+from cli.packet.view import view_of
 from decisions.dose.packet import build_packet, packet_sha256
 from schemas.commands.commands import DecisionAction
 from schemas.dose.packet import SafetyPacket

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
-from cli.output import Exit
+from cli.exit_codes import Exit
 from protocols.loader import LoadedProtocol, default_protocol_path
 from simulation.people import VirtualParticipant
 from simulation.world import World
@@ -19,11 +19,11 @@ from tests.cli.trial_command import (
     INVESTIGATOR,
     OPERATIONS,
     TODAY,
-    Told,
+    Finished,
     Trial,
     delegate,
+    finds_refusals,
     open_tasks,
-    refusals,
     screen,
     stock,
     until,
@@ -109,8 +109,8 @@ async def test_an_event_from_flags_and_a_file_is_graded_by_its_findings(particip
     """Reported as grade 2, but a vasopressor was given: the rules say 3, and the investigator is asked to explain."""
     file = tmp_path / "crs.yaml"
     file.write_text("crs:\n  highest_temperature_celsius: 39.2\n  hypotension: true\n  vasopressors: 1\n")
-    told = await participant(*REPORT, *CRS, "--grade", "2", "--file", str(tmp_path / "no.yaml"), *INVESTIGATOR)
-    told.refuses(Exit.BAD_INPUT, "no.yaml", "No such file")
+    refused = await participant(*REPORT, *CRS, "--grade", "2", "--file", str(tmp_path / "no.yaml"), *INVESTIGATOR)
+    refused.refuses(Exit.BAD_INPUT, "no.yaml", "No such file")
     await participant.ok(*REPORT, *CRS, "--grade", "2", "--unexpected", "--file", str(file), *INVESTIGATOR)
     (event,) = await events(participant)
     assert (event["event_id"], event["version"], event["grade"], event["computed_grade"]["grade"]) == (
@@ -134,23 +134,23 @@ async def test_an_event_from_flags_and_a_file_is_graded_by_its_findings(particip
 
 async def test_a_whole_event_comes_from_a_file_and_a_flag_counts_more(participant: Trial) -> None:
     event = {"term": "Nausea", "grade": 1, "onset_on": TODAY, "related": False, "outcome": "recovering"}
-    told = await participant.ok(*REPORT, "--file", "-", "--grade", "2", *INVESTIGATOR, typed=json.dumps(event))
-    assert told["message"] == "adverse_event_reported"
+    reported = await participant.ok(*REPORT, "--file", "-", "--grade", "2", *INVESTIGATOR, typed=json.dumps(event))
+    assert reported["message"] == "adverse_event_reported"
     shown = await participant.ok("ae", "show", WHO, "AE-001")
     assert (shown["event"]["term"], shown["event"]["grade"], shown["event"]["outcome"]) == ("Nausea", 2, "recovering")
     wrong = json.dumps(event | {"severity": 2})
-    told_wrong = await participant(*REPORT, "--file", "-", *INVESTIGATOR, typed=wrong)
-    told_wrong.refuses(Exit.BAD_INPUT, "event.severity = 2", "not permitted")
+    refused = await participant(*REPORT, "--file", "-", *INVESTIGATOR, typed=wrong)
+    refused.refuses(Exit.BAD_INPUT, "event.severity = 2", "not permitted")
 
 
 async def test_an_amendment_keeps_what_was_said_before(participant: Trial) -> None:
     """Only what changes is typed; the terminal shows old and new, and `show` who amended it, when and why."""
     await participant.ok(*REPORT, *CRS, "--grade", "1", "--serious", "hospitalisation", *INVESTIGATOR)
     amend = (*AMEND, "AE-001", *WHY, *INVESTIGATOR)
-    told = await participant(*amend, "--grade", "2", "--causality", "cytokine=possible", "--course", f"{TODAY}=1")
-    assert told.code == Exit.OK, told
-    assert "AE-001 is at version 1: Cytokine release syndrome, grade 1" in told.err
-    assert "grade: 1 -> 2" in told.err
+    amended = await participant(*amend, "--grade", "2", "--causality", "cytokine=possible", "--course", f"{TODAY}=1")
+    assert amended.code == Exit.OK, amended
+    assert "AE-001 is at version 1: Cytokine release syndrome, grade 1" in amended.err
+    assert "grade: 1 -> 2" in amended.err
     cleared = await participant(*amend, "--version", "2", "--clear", "seriousness", "--end", TODAY)
     assert cleared.code == Exit.OK, cleared
     assert "is at version" not in cleared.err
@@ -169,7 +169,7 @@ async def test_an_amendment_keeps_what_was_said_before(participant: Trial) -> No
 
 
 async def test_an_amendment_of_what_is_not_there_is_refused(participant: Trial) -> None:
-    """A stale version is refused on record; an unknown event, a needless amendment and a needed field are not sent."""
+    """A stale version and a needless amendment are refused on record; an unknown event and field are not sent."""
     await participant.ok(*REPORT, *CRS, "--grade", "1", *INVESTIGATOR)
     before = await participant.state(WHO)
     grade = ("--grade", "2", *WHY, *INVESTIGATOR)
@@ -185,14 +185,14 @@ async def test_an_amendment_of_what_is_not_there_is_refused(participant: Trial) 
     clear.refuses(Exit.BAD_INPUT, "--clear = grade", "can't be empty", "ended_on")
     (await participant(*AMEND, "AE-001", "--clear", "age", *WHY, *INVESTIGATOR)).refuses(Exit.BAD_INPUT, "no field")
     assert await participant.state(WHO) == before
-    assert "VersionChanged" in await refusals(participant, WHO)
+    await finds_refusals(participant, WHO, "VersionChanged", "InvalidInput")
 
 
 # ---------------------------------------------------------------------- reports
 
 
 async def test_the_clocks_say_what_is_owed_and_what_was_met(participant: Trial) -> None:
-    """A serious event is owed to the sponsor in 24 hours: open, then overdue two days on, then met once it is told."""
+    """A serious event is owed to the sponsor in 24 hours: open, overdue two days on, met once it is reported."""
     serious = ("--grade", "3", "--serious", "hospitalisation", "--expected")
     await participant.ok(*REPORT, *CRS, *serious, *INVESTIGATOR)
     sae = await task(participant, "sae-AE-001")
@@ -205,8 +205,8 @@ async def test_the_clocks_say_what_is_owed_and_what_was_met(participant: Trial) 
     assert "overdue" in (await participant("safety", "clocks", "--as-of", "2099-01-01T00:00:00Z")).out
     status = (await participant("participant", "status", WHO)).out
     assert "sae-AE-001, due" in status
-    told = await participant.ok("task", "show", sae)
-    complete = ("task", "complete", sae, "--set", f"reported_at={told['opened_at']}")
+    shown = await participant.ok("task", "show", sae)
+    complete = ("task", "complete", sae, "--set", f"reported_at={shown['opened_at']}")
     (await participant(*complete, *COORDINATOR)).refuses(Exit.BAD_INPUT, "reference = (missing)")
     await participant.ok(*complete, "--set", "reference=SAE-0001", *COORDINATOR)
     met = await participant.ok("safety", "clocks")
@@ -228,15 +228,15 @@ async def test_lesions_in_centimetres_are_refused(participant: Trial, protocol: 
         lesion = f"{{id: T01, organ: liver, diameter_mm: {millimetres}, method: CT}}"
         return f"baseline:\n  assessed_on: {TODAY}\n  targets: [{lesion}]\n"
 
-    async def told(millimetres: str) -> Told:
+    async def answer(millimetres: str) -> Finished:
         return await participant(*complete, typed=measured(millimetres))
 
-    (await told("4.2")).refuses(Exit.BAD_INPUT, "answer.baseline.targets", "4.2", "mm")
-    (await told("420.25")).refuses(Exit.BAD_INPUT, "baseline.targets.0.diameter_mm = 420.25")
-    (await told("large")).refuses(Exit.BAD_INPUT, "baseline.targets.0.diameter_mm = large")
+    (await answer("4.2")).refuses(Exit.BAD_INPUT, "answer.baseline.targets", "4.2", "mm")
+    (await answer("420.25")).refuses(Exit.BAD_INPUT, "baseline.targets.0.diameter_mm = 420.25")
+    (await answer("large")).refuses(Exit.BAD_INPUT, "baseline.targets.0.diameter_mm = large")
     assert "baseline" in (await participant.ok("task", "show", baseline))["example"]
     assert (await participant("participant", "response", WHO)).out.startswith(f"{WHO}: no response yet")
-    assert (await told("42")).code == Exit.OK
+    assert (await answer("42")).code == Exit.OK
     response = await participant.ok("participant", "response", WHO)
     assert [lesion["diameter_mm"] for lesion in response["baseline"]["targets"]] == ["42"]
 
@@ -283,8 +283,8 @@ async def test_the_committee_reads_the_packet_and_signs_it(
     assert read["packet"]["recommendation"]["action"] == "escalate"
     assert read["sha256"] in page.read_text(encoding="utf-8")
     assert paper.read_bytes().startswith(b"%PDF")
-    told = await shell("arm", "packet", SINGLE)
-    assert f"sha256 {read['sha256']}" in told.out
+    printed = await shell("arm", "packet", SINGLE)
+    assert f"sha256 {read['sha256']}" in printed.out
     (await shell("arm", "packet", SINGLE, "--pdf", str(tmp_path / "no" / "p.pdf"))).refuses(Exit.BAD_INPUT, "--pdf")
     (await shell("arm", "packet", "triple-target")).refuses(Exit.UNKNOWN, "triple-target")
 
@@ -300,8 +300,7 @@ async def test_the_committee_reads_the_packet_and_signs_it(
     status = await shell.ok("arm", "status", SINGLE)
     assert status["decisions"][0]["signature"] == {"meaning": "approval", "signed_sha256": read["sha256"]}
     assert "approval" in (await shell("arm", "status", SINGLE)).out
-    wanted = ["SignatureRequired", "NotDelegated", "PacketChanged"]
-    assert await refusals(shell, SINGLE) == wanted
+    await finds_refusals(shell, SINGLE, "SignatureRequired", "NotDelegated", "PacketChanged")
 
 
 async def test_a_decision_waits_for_the_judgement_of_a_candidate(
@@ -327,10 +326,10 @@ async def test_a_decision_waits_for_the_judgement_of_a_candidate(
     assert (event["dlt"], event["dlt_finding"]["criterion"]) == ("candidate", "crs-grade-4")
     assert "May be a DLT" in (await shell("participant", "status", WHO)).out
 
-    def told(packet: dict[str, Any]) -> bool:
+    def has_event(packet: dict[str, Any]) -> bool:
         return bool(packet["packet"]["dose_limiting"])
 
-    packet = await until(lambda: shell.ok("arm", "packet", SINGLE), told)
+    packet = await until(lambda: shell.ok("arm", "packet", SINGLE), has_event)
     decide = ("arm", "decide", SINGLE, "--cohort", "1", "--action", "escalate", "--sign", "--packet-sha256")
     (await shell(*decide, packet["sha256"], *COMMITTEE)).refuses(Exit.REFUSED, "OpenCandidate", WHO, "AE-001")
     assert "candidate" in (await shell("arm", "packet", SINGLE)).out
@@ -353,9 +352,9 @@ async def test_delegations_and_holds_are_seen_and_taken_back(study: Trial) -> No
     state = await study.ok("study", "status")
     assert state["delegations"]["src-chair"] == ["committee"]
     assert state["hold_records"][SINGLE]["why"] == "two severe CRS"
-    told = (await study("study", "status")).out
+    status = (await study("study", "status")).out
     for words in ("src-chair", "two severe CRS", f"--hold-sha256 {state['hold_sha256'][SINGLE]}"):
-        assert words in told
+        assert words in status
     lift = ("study", "lift", "--arm", SINGLE, "--sign", *WHY, *COMMITTEE, "--hold-sha256")
     (await study(*lift, HASH)).refuses(Exit.REFUSED, "PacketChanged", HASH)
     await study.ok(*lift, state["hold_sha256"][SINGLE])

@@ -1,27 +1,32 @@
-"""The `trial` command for tests: a process for each call, and what several tests do with it."""
+"""The `trial` command for tests, called in this process, and what several tests do with it."""
 
 import asyncio
+import io
 import json
 import os
 import sys
+import threading
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TextIO, TypeAlias
 
 import pytest
 from temporalio.client import Client
 
+import starter
 from activities.bank_file import COLUMNS
-from cli.output import Exit
+from cli.exit_codes import Exit
 from protocols.loader import LoadedProtocol, default_protocol_path
 from simulation.answers import eligibility_form
 
 Document: TypeAlias = Any
 """Parsed JSON."""
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TODAY = datetime.now(UTC).date().isoformat()
 # Two days on, it is the future everywhere on earth.
 TOMORROW = (datetime.now(UTC).date() + timedelta(days=2)).isoformat()
@@ -32,11 +37,15 @@ LABORATORY = ("--as", "lab-01", "--role", "laboratory")
 OPERATIONS = ("--as", "ops-01", "--role", "operations")
 COMMITTEE = ("--as", "src-chair", "--role", "committee")
 BIOPSY = ("--set", f"collected_on={TODAY}", "--set", "sample=tissue")
-POLLS = 40
+POLLS = 100
+PAUSE = 0.05
+"""Seconds between two questions."""
+OURS = ("TEMPORAL_", "TRIAL_")
+"""How the variables begin that the command reads."""
 
 
 @dataclass(frozen=True)
-class Told:
+class Finished:
     """What a command printed, and its exit code."""
 
     code: int
@@ -52,7 +61,7 @@ class Told:
         """The command was refused with this code, and its message names these fields, values and rules."""
         assert (self.code, self.out) == (code, ""), self
         for word in words:
-            assert word in self.err
+            assert word in self.err, self
 
 
 @dataclass(frozen=True)
@@ -61,8 +70,12 @@ class Trial:
 
     environment: dict[str, str]
 
-    async def __call__(self, *words: str, typed: str | None = None) -> Told:
-        """Run one command; `typed` goes to its stdin."""
+    async def __call__(self, *words: str, typed: str | None = None) -> Finished:
+        """Run one command in this process; `typed` goes to its stdin."""
+        return await asyncio.to_thread(run_here, words, self.environment, typed or "")
+
+    async def process(self, *words: str, typed: str | None = None) -> Finished:
+        """Run one command in a process of its own."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "starter", *words),
             cwd=ROOT,
@@ -72,18 +85,87 @@ class Trial:
             stderr=asyncio.subprocess.PIPE,
         )
         out, err = await process.communicate((typed or "").encode())
-        return Told(process.returncode or 0, out.decode(), err.decode())
+        return Finished(process.returncode or 0, out.decode(), err.decode())
 
     async def ok(self, *words: str, typed: str | None = None) -> Document:
         """Run one command that must succeed; return its JSON document."""
-        told = await self(*words, "--json", typed=typed)
-        assert told.code == Exit.OK, told
-        return told.json
+        finished = await self(*words, "--json", typed=typed)
+        assert finished.code == Exit.OK, finished
+        return finished.json
 
     async def state(self, subject: str) -> dict[str, Any]:
         """A participant's state but for the count of refusals, which are no change."""
         state: dict[str, Any] = await self.ok("participant", "status", subject)
         return {key: value for key, value in state.items() if key != "refusals"}
+
+
+# ---------------------------------------------------------------------- one command in this process
+
+ONE_AT_A_TIME = threading.Lock()
+"""The environment and the standard streams belong to the whole process."""
+
+
+def run_here(words: tuple[str, ...], environment: Mapping[str, str], typed: str) -> Finished:
+    """Run one command in this thread, with its own environment and streams."""
+    out, err = Capture(), Capture()
+    with ONE_AT_A_TIME, variables(environment), streams(out, err, typed):
+        code = starter.run(words)
+    return Finished(code, out.text(), err.text())
+
+
+class Capture(io.TextIOWrapper):
+    """A stream that keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO(), encoding="utf-8", write_through=True)
+
+    def text(self) -> str:
+        """What was written so far."""
+        assert isinstance(self.buffer, io.BytesIO)
+        return self.buffer.getvalue().decode()
+
+
+@contextmanager
+def variables(environment: Mapping[str, str]) -> Iterator[None]:
+    """Let the command read these variables, and none of this process's own."""
+    before = {name: value for name, value in os.environ.items() if name.startswith(OURS)}
+    given = {name: value for name, value in environment.items() if name.startswith(OURS)}
+    for name in before:
+        del os.environ[name]
+    os.environ.update(given)
+    try:
+        yield
+    finally:
+        for name in given:
+            del os.environ[name]
+        os.environ.update(before)
+
+
+@contextmanager
+def streams(out: Capture, err: Capture, typed: str) -> Iterator[None]:
+    """Let the command of this thread write and read these; the other threads, such as the worker's, theirs."""
+    before = sys.stdin, sys.stdout, sys.stderr
+    chosen: Any = Chosen(sys.stdin, io.StringIO(typed)), Chosen(sys.stdout, out), Chosen(sys.stderr, err)
+    sys.stdin, sys.stdout, sys.stderr = chosen
+    try:
+        yield
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = before
+
+
+class Chosen:
+    """A stream for the context that made it, and another one for all others."""
+
+    def __init__(self, theirs: TextIO, ours: TextIO) -> None:
+        self._theirs = theirs
+        self._stream: ContextVar[TextIO] = ContextVar("stream")
+        self._stream.set(ours)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - a stream's method or value
+        return getattr(self._stream.get(self._theirs), name)
+
+
+# ---------------------------------------------------------------------- fixtures
 
 
 @pytest.fixture
@@ -118,11 +200,12 @@ async def participant(study: Trial) -> Trial:
 
 
 async def until(ask: Callable[[], Awaitable[Document]], done: Callable[[Document], bool]) -> Document:
-    """Ask again until the answer is the one waited for: workflows tell each other a moment later."""
+    """Ask again until the answer is the one waited for: workflows signal each other, and publish, a moment later."""
     answer = await ask()
     for _ in range(POLLS):
         if done(answer):
             return answer
+        await asyncio.sleep(PAUSE)
         answer = await ask()
     raise AssertionError(f"still {answer}")
 
@@ -132,10 +215,17 @@ async def open_tasks(trial: Trial) -> list[str]:
     return [task["task_id"] for task in await trial.ok("worklist")]
 
 
-async def refusals(trial: Trial, where: str) -> list[str]:
-    """The types of the refusals that an auditor finds in a history."""
-    facts = await trial.ok("audit", "facts", where, "--kind", "refused")
-    return [fact["problem"]["type"] for fact in facts]
+async def finds_refusals(trial: Trial, owner: str, *types: str) -> list[dict[str, Any]]:
+    """An auditor finds refusals of these types, in this order, in a history; returns them."""
+
+    def is_complete(facts: list[dict[str, Any]]) -> bool:
+        return [fact["problem"]["type"] for fact in facts] == list(types)
+
+    # They are in the history once they are published, which is after the answer.
+    facts: list[dict[str, Any]] = await until(
+        lambda: trial.ok("audit", "facts", owner, "--kind", "refused"), is_complete
+    )
+    return facts
 
 
 def panel(protocol: LoadedProtocol) -> str:

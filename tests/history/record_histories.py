@@ -20,8 +20,9 @@ from activities.read_model import listen
 from client.converter import DATA_CONVERTER
 from client.trial_client import TrialClient
 from deploy.migrate import migrate
-from deploy.settings import connect, load_settings
+from deploy.services import embedded_services
 from deploy.stack import down, up
+from deploy.temporal_client import connect_temporal
 from history.documents import to_document
 from history.reading import fetch_runs
 from protocols.loader import LoadedProtocol, default_protocol_path, load_protocol
@@ -35,7 +36,7 @@ from worker import make_worker
 FOLDER = Path(__file__).parents[1] / "histories"
 STUDY = "recorded-01"
 VERSION = "0.1.0"
-# In the order in which they come to the door.
+# In the order of their enrolment.
 STORIES: dict[str, dict[str, object]] = {
     "single-completed": {},
     "dual-completed": {"dual": True},
@@ -67,12 +68,12 @@ TOXICITIES = {(SINGLE, 1): (3, 4), (DUAL, 2): (2, 3)}
 
 async def record(data: Path, version: str) -> None:
     """Run the trial and write the files."""
-    settings = load_settings(data, {})
-    client = await connect(settings, DATA_CONVERTER)
-    pool = await open_pool(settings.database_url)
+    services = embedded_services(data)
+    client = await connect_temporal(services, DATA_CONVERTER)
+    pool = await open_pool(services.database_url)
     await migrate(pool)
     news = News()
-    connection = await listen(settings.database_url, news.receive)
+    connection = await listen(services.database_url, news.receive)
     try:
         async with make_worker(client, pool):
             await run_trial(World(TrialClient(client, STUDY), pool, news), pool)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,12 @@ from schemas.schedule.task import TaskKind
 
 Content = dict[str, Any]
 DEFAULT_TEXT = default_protocol_path().read_text(encoding="utf-8")
+DEFAULT_CONTENT: Content = yaml.safe_load(DEFAULT_TEXT)
 
 
 def make_content() -> Content:
-    """Read the platform protocol, to be spoilt by a test."""
-    content: Content = yaml.safe_load(DEFAULT_TEXT)
-    return content
+    """Copy the platform protocol, to be spoilt by a test."""
+    return deepcopy(DEFAULT_CONTENT)
 
 
 def write_text(folder: Path, text: str) -> Path:
@@ -422,7 +423,7 @@ def test_whatever_stands_in_a_place_the_answer_is_a_protocol_or_a_protocol_error
     """No value, however wrong, leads to another exception than the one that explains."""
     content = make_content()
     set_at(*place, to=junk)(content)
-    path = write_text(tmp_path, yaml.safe_dump(content))
+    path = write_text(tmp_path, json.dumps(content, default=str))
 
     try:
         load_protocol(path)

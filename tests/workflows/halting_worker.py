@@ -5,7 +5,6 @@ Arguments: `before` or `after`, the fact's kind, and a file that is made as a si
 """
 
 import asyncio
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from activities.database import open_pool
 from client.converter import DATA_CONVERTER
-from deploy.settings import connect, load_settings
+from deploy.services import find_services
+from deploy.temporal_client import connect_temporal
 from schemas.messages import Publication
 from worker import make_worker
 
@@ -48,8 +48,8 @@ class _HaltingActivity(ActivityInboundInterceptor):
 
 async def main(when: str, kind: str, sign: Path) -> None:
     """Work until killed."""
-    settings = load_settings(Path(), dict(os.environ))
-    client, pool = await connect(settings, DATA_CONVERTER), await open_pool(settings.database_url)
+    services = find_services()
+    client, pool = await connect_temporal(services, DATA_CONVERTER), await open_pool(services.database_url)
     async with make_worker(client, pool, interceptors=[Halting(when, kind, sign)]):
         await asyncio.Event().wait()
 

@@ -195,6 +195,7 @@ async def test_the_arm_is_told_of_severe_events_as_they_are_now(world: World, pr
     await eventually(lambda: told([]), "the arm knows that it was not severe")
 
 
+@pytest.mark.nightly
 async def test_three_hundred_events_each_amended_once_are_kept(world: World, protocol: LoadedProtocol) -> None:
     """The workflow continues as new when its history has grown long: not an event, version or number is lost."""
     case = await one(world, protocol)

@@ -22,9 +22,11 @@ from activities.read_model import listen
 from client.converter import DATA_CONVERTER
 from client.trial_client import RefusedError, TrialClient
 from deploy.migrate import migrate
-from deploy.processes import Process, start_detached
-from deploy.settings import connect, load_settings
-from deploy.stack import WORKER, Stack, down, environment, up
+from deploy.processes import find_process, start_detached
+from deploy.services import embedded_services
+from deploy.stack import WORKER, down, environment, up
+from deploy.stack_file import Process, Stack
+from deploy.temporal_client import connect_temporal
 from history.reading import facts_in, fetch_runs
 from protocols.loader import LoadedProtocol
 from schemas.commands.commands import EndReason
@@ -53,7 +55,7 @@ def own_stack(stack: Stack) -> Iterator[Stack]:
 @pytest.fixture
 async def own_world(own_stack: Stack) -> AsyncIterator[World]:
     """A world on the second stack, for one study of its own."""
-    client = await connect(load_settings(own_stack.data, {}), DATA_CONVERTER)
+    client = await connect_temporal(embedded_services(own_stack.data), DATA_CONVERTER)
     pool = await open_pool(own_stack.database_url)
     await migrate(pool)
     await empty_bank(pool)
@@ -91,7 +93,7 @@ class Workers:
     def kill(self) -> None:
         """Kill by -9, in the middle of whatever is under way."""
         for process in self._running:
-            if running := process.find():
+            if running := find_process(process):
                 os.kill(running.pid, signal.SIGKILL)
                 running.wait(10)
         self._running.clear()
@@ -227,7 +229,7 @@ async def test_a_unit_infused_as_its_window_closes_is_not_free_for_another(
     with suppress(RefusedError):
         await case.send(task)
 
-    await case.reach("safety-28")
+    await case.reach("safety-day-28")
     await assert_nothing_lost_or_doubled(case)
     state = await case.state()
     assert await units_by_state(own_world, case.subject) == (0, len(state.infusions))

@@ -1,5 +1,5 @@
 """
-A related death among two hundred: the study holds itself, and no infusion starts anywhere from then on.
+A related death: the study holds itself, and no infusion starts anywhere from then on.
 
 What is asserted is read from the event histories alone, as an auditor would.
 """
@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
@@ -28,10 +29,6 @@ from simulation.trial import fill_bank, start_study
 from simulation.world import World
 from tests.workflows.stories import Case, Row, envelope, eventually, lift, with_changes
 
-PARTICIPANTS = 200
-BEFORE_INFUSION = 24
-THIRD = BEFORE_INFUSION // 3
-"""So many sites try when the death is reported, when the study holds itself, and when everybody knows."""
 AT_ONCE = 8
 """A workflow takes ten updates at a time, and enrolments are updates of one study."""
 STUDY = "study"
@@ -39,6 +36,25 @@ SIGNALED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
 UPDATE_ACCEPTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
 UPDATE_COMPLETED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED
 SIGNAL_SENT = EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED
+
+
+class Size(NamedTuple):
+    """How many take part, of whom so many are about to be infused and so many are in screening."""
+
+    participants: int
+    before_infusion: int
+    in_screening: int
+
+    @property
+    def third(self) -> int:
+        """So many sites try when the death is reported, when the study holds itself, and when everybody knows."""
+        return self.before_infusion // 3
+
+
+SIZES = [
+    pytest.param(Size(participants=18, before_infusion=6, in_screening=4), id="18"),
+    pytest.param(Size(participants=200, before_infusion=24, in_screening=20), id="200", marks=pytest.mark.nightly),
+]
 
 
 class Story(NamedTuple):
@@ -78,19 +94,19 @@ async def a_few_at_a_time(work: Iterable[Awaitable[Any]], at_once: int = AT_ONCE
     return await asyncio.gather(*(one(each) for each in work))
 
 
-async def set_up(world: World, protocol: LoadedProtocol) -> Story:
+async def set_up(world: World, protocol: LoadedProtocol, size: Size) -> Story:
     """Enrol everybody; bring some to an open infusion, one beyond it, and leave the others in screening."""
     rules = crowded(protocol)
     panel = [entry.antigen for entry in rules.protocol.panel]
     await start_study(world, rules)
     await fill_bank(world.pool, rules, [(antigen,) for antigen in panel], units=20)
-    everybody = [Case(world, rules, person(number, panel)) for number in range(1, PARTICIPANTS + 1)]
+    everybody = [Case(world, rules, person(number, panel)) for number in range(1, size.participants + 1)]
     await a_few_at_a_time(case.enroll() for case in everybody)
-    died, *about_to = everybody[: BEFORE_INFUSION + 1]
-    some = everybody[BEFORE_INFUSION + 1 : BEFORE_INFUSION + 21]
+    died, *about_to = everybody[: size.before_infusion + 1]
+    some = everybody[size.before_infusion + 1 :][: size.in_screening]
     others = [died.reach("treatment-check-infusion-2"), *(case.reach("antigen-panel-1") for case in some)]
     reached = await asyncio.gather(*(case.reach("infusion-1") for case in about_to), *others)
-    tasks = reached[:BEFORE_INFUSION]
+    tasks = reached[: size.before_infusion]
     return Story(died, about_to, tasks, everybody)
 
 
@@ -132,49 +148,50 @@ async def study_is_held(world: World) -> bool:
     return STUDY in (await world.study_state()).holds
 
 
-async def all_know(world: World, kind: str) -> bool:
-    """Tell whether everybody's workflow has said that it knows."""
+async def all_know(world: World, kind: str, participants: int) -> bool:
+    """Tell whether everybody's workflow has said that it has received it."""
     query = "SELECT count(DISTINCT owner) FROM fact WHERE study = $1 AND kind = $2 AND workflow_id LIKE 'participant/%'"
-    return int(await world.pool.fetchval(query, world.client.study, kind)) == PARTICIPANTS
+    return int(await world.pool.fetchval(query, world.client.study, kind)) == participants
 
 
-async def test_a_related_death_stops_every_infusion_of_a_study_of_two_hundred(
-    world: World, protocol: LoadedProtocol
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_related_death_stops_every_infusion_of_a_study(
+    world: World, protocol: LoadedProtocol, size: Size
 ) -> None:
     """
-    The study holds itself when the death is reported, while two dozen sites keep trying to confirm infusions.
+    The study holds itself when the death is reported, while many sites keep trying to confirm infusions.
 
-    Everybody is told in one step. Nobody's history has an infusion, or a request for one, between the hold and its
+    Everybody is signalled in one step. Nobody's history has an infusion, or a request for one, between the hold and its
     lift; and every answer that came after the hold was refused, on record.
     """
-    story = await set_up(world, protocol)
+    story = await set_up(world, protocol, size)
     stop = asyncio.Event()
     sites = [keep_trying(case, task, stop) for case, task in zip(story.about_to, story.tasks, strict=True)]
 
-    early = [asyncio.create_task(site) for site in sites[:THIRD]]
+    early = [asyncio.create_task(site) for site in sites[: size.third]]
     await report_related_death(story.died)
     await eventually(lambda: study_is_held(world), "the study holds itself")
-    late = [asyncio.create_task(site) for site in sites[THIRD : 2 * THIRD]]
-    await eventually(lambda: all_know(world, "hold_placed"), "everybody is held")
+    late = [asyncio.create_task(site) for site in sites[size.third : 2 * size.third]]
+    await eventually(lambda: all_know(world, "hold_placed", size.participants), "everybody is held")
     stop.set()
-    await asyncio.gather(*early, *late, *sites[2 * THIRD :])
+    await asyncio.gather(*early, *late, *sites[2 * size.third :])
     await lift(world)
-    await eventually(lambda: all_know(world, "hold_lifted"), "everybody knows of the lift")
+    await eventually(lambda: all_know(world, "hold_lifted", size.participants), "everybody knows of the lift")
     waiting = story.about_to[-1]
     await waiting.send(await waiting.reach("infusion-1"))
     await waiting.reach("treatment-check-infusion-2")
 
     study = await fetch_runs(world.client.temporal, names.study_id(world.client.study))
     assert [fact.fact["rule"] for fact in of_kind(facts_in(study), "hold_placed")] == ["related-death"]
-    assert told_in_one_step(study) == (PARTICIPANTS + len(crowded(protocol).protocol.arms), 1)
+    assert signalled_in_one_step(study) == (size.participants + len(crowded(protocol).protocol.arms), 1)
     for arm in crowded(protocol).protocol.arms:
         runs = await fetch_runs(world.client.temporal, names.arm_id(world.client.study, arm.id))
         assert [fact.fact["scope"] for fact in of_kind(facts_in(runs), "hold_placed")] == [STUDY]
     counts: Counter[str] = Counter()
     async for runs in histories(world, story.everybody):
         counts.update(check_history(runs))
-    assert counts["held"] == PARTICIPANTS
-    assert counts["refused after the hold"] >= THIRD
+    assert counts["held"] == size.participants
+    assert counts["refused after the hold"] >= size.third
 
 
 # ---------------------------------------------------------------------- what the histories say
@@ -192,7 +209,7 @@ def of_kind(facts: Iterable[FoundFact], kind: str) -> list[FoundFact]:
     return [fact for fact in facts if fact.fact["kind"] == kind]
 
 
-def told_in_one_step(runs: Sequence[WorkflowHistory]) -> tuple[int, int]:
+def signalled_in_one_step(runs: Sequence[WorkflowHistory]) -> tuple[int, int]:
     """Count the hold's signals that the study sent until its lift, and the steps of the study that sent them."""
     steps: list[int] = []
     for event in (event for run in runs for event in run.events if event.event_type == SIGNAL_SENT):

@@ -46,7 +46,7 @@ async def test_a_serious_event_is_due_at_the_sponsor_within_a_day(world: World, 
     task = await shown(case, SAE)
     assert (task["role"], task["due_at"]) == ("coordinator", aware_at + timedelta(hours=24))
     case.leave("infusion-2")
-    await case.play(lambda seen: seen.at >= task["escalate_at"], "trial operations are told")
+    await case.play(lambda seen: seen.is_at_rest and seen.at >= task["escalate_at"], "trial operations are told")
     assert set(await notices(world, task["task_id"])) == {"opened", "reminded", "escalated"}
     started = await case.facts("reporting_clock_started")
     assert [fact["body"]["due"]["kind"] for fact in started] == ["sae"]
@@ -144,7 +144,7 @@ async def test_reports_that_are_owed_outlive_a_withdrawal(world: World, protocol
     task = await shown(case, SAE)
 
     await case.end(EndReason.WITHDRAWAL)
-    await case.play(lambda seen: seen.at >= task["escalate_at"], "trial operations are told")
+    await case.play(lambda seen: seen.is_at_rest and seen.at >= task["escalate_at"], "trial operations are told")
 
     assert (await task_row(world, task["task_id"]))["status"] == "open"
     assert set(await notices(world, task["task_id"])) == {"opened", "reminded", "escalated"}

@@ -15,9 +15,12 @@ from temporalio.client import Client
 from activities.database import Pool, open_pool
 from client.converter import DATA_CONVERTER
 from deploy.migrate import migrate
-from deploy.settings import connect, load_settings
-from deploy.stack import Stack, down, up
-from deploy.temporal_server import find_server, say
+from deploy.report import printer
+from deploy.services import embedded_services
+from deploy.stack import down, up
+from deploy.stack_file import Stack
+from deploy.temporal_client import connect_temporal
+from deploy.temporal_server import find_server
 from history.reading import facts_in
 from protocols.loader import LoadedProtocol
 from schemas.commands.commands import EndReason
@@ -53,7 +56,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack of its own, whose server asks for short runs."""
     folder = tmp_path_factory.mktemp("short-runs")
     server = folder / "server"
-    server.write_text(SERVER.format(events=EVENTS_OF_A_RUN, server=find_server(say)))
+    server.write_text(SERVER.format(events=EVENTS_OF_A_RUN, server=find_server(printer("temporal server"))))
     server.chmod(0o755)
     with pytest.MonkeyPatch.context() as changed:
         changed.setenv("TRIAL_TEMPORAL_SERVER", str(server))
@@ -73,7 +76,7 @@ def dsn(stack: Stack) -> str:
 @pytest.fixture(scope="module")
 async def client(stack: Stack) -> Client:
     """A client of this stack's Temporal server."""
-    return await connect(load_settings(stack.data, {}), DATA_CONVERTER)
+    return await connect_temporal(embedded_services(stack.data), DATA_CONVERTER)
 
 
 @pytest.fixture(scope="module")

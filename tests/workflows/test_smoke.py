@@ -6,8 +6,8 @@ from schemas.screening.panel import Antigen
 from schemas.state.participant import ParticipantState
 from simulation.people import VirtualParticipant
 from simulation.site import VirtualSite
-from simulation.world import World
 from simulation.trial import fill_bank, start_study
+from simulation.world import World
 
 
 async def nobody(state: ParticipantState) -> bool:

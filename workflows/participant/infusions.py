@@ -9,7 +9,7 @@ from decisions.treatment.readiness import treatment_is_over
 from schemas import messages as m
 from schemas.commands.answers import InfusionGiven
 from schemas.dlt.outcome import Disposition, DltStatus
-from schemas.schedule.task import TaskKind, TaskPlan
+from schemas.schedule.task import TaskEnd, TaskKind, TaskPlan
 from schemas.state.participant import ParticipantState
 from workflows.participant import product
 from workflows.participant.lymphodepletion import move_day_zero
@@ -50,7 +50,7 @@ async def give_infusion(schedule: Schedule, number: int, step: str, planned: dat
         is_asked = schedule.tasks.open_task(step) is not None
         if not is_asked and not await pass_check(schedule, step, planned, closes):
             break
-        if not _is_forbidden(schedule.state) and await _ask_for_infusion(schedule, number, step, closes):
+        if await _ask_for_infusion(schedule, number, step, closes):
             return
     if step == FIRST_INFUSION:
         why = "the first infusion could not be given within its window"
@@ -63,6 +63,9 @@ async def _ask_for_infusion(schedule: Schedule, number: int, step: str, closes: 
     slot, units = schedule.state.slot, schedule.state.units
     if slot is None or not units:
         return False
+    if _is_forbidden(schedule.state):
+        _cancel_task(schedule, step)
+        return False
     plan = TaskPlan(
         kind=TaskKind.INFUSION,
         step=step,
@@ -73,19 +76,24 @@ async def _ask_for_infusion(schedule: Schedule, number: int, step: str, closes: 
     task = schedule.tasks.open(plan)
     await schedule.wait(lambda: task.id in schedule.state.closed or _is_forbidden(schedule.state))
     if task.id not in schedule.state.closed:
-        schedule.tasks.cancel(task, f"an infusion may not start now: {_hindrance(schedule.state)}")
+        _cancel_task(schedule, step)
         return False
-    if not schedule.tasks.was_answered(step):
+    # By the task, not by the step: an earlier task of the step may have been cancelled.
+    if schedule.state.closed[task.id] is not TaskEnd.ANSWERED:
         return False
     await _follow_infusion(schedule, number, step, schedule.state.infusions[-1])
     return True
 
 
+def _cancel_task(schedule: Schedule, step: str) -> None:
+    task = schedule.tasks.open_task(step)
+    if task is not None:
+        schedule.tasks.cancel(task, f"an infusion may not start now: {_hindrance(schedule.state)}")
+
+
 async def _follow_infusion(schedule: Schedule, number: int, step: str, infusion: InfusionGiven) -> None:
     given_on = infusion.started_at.date()
-    if step == FIRST_INFUSION:
-        move_day_zero(schedule, given_on, "the first infusion is day 0")
-        schedule.signal_arm("report_first_dose", m.FirstDose(subject=schedule.state.subject, infused_on=given_on))
+    report_first_dose(schedule)
     rule = schedule.protocol.cytokine
     if rule.rules is None and number in rule.after_infusions:
         plan = TaskPlan(
@@ -97,6 +105,16 @@ async def _follow_infusion(schedule: Schedule, number: int, step: str, infusion:
         )
         schedule.tasks.open_once(plan)
     await product.book_infusions(schedule)
+
+
+def report_first_dose(schedule: Schedule) -> None:
+    """Report the first infusion to the arm, once; it is day 0, also of a participation that ends at the same moment."""
+    if not schedule.state.infusions or schedule.marks.first_dose_reported:
+        return
+    given_on = schedule.state.infusions[0].started_at.date()
+    move_day_zero(schedule, given_on, "the first infusion is day 0")
+    schedule.signal_arm("report_first_dose", m.FirstDose(subject=schedule.state.subject, infused_on=given_on))
+    schedule.mark(first_dose_reported=True)
 
 
 def _is_forbidden(state: ParticipantState) -> bool:

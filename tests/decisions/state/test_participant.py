@@ -402,6 +402,7 @@ DAYS_BEFORE = {
     "lymphodepletion_on": (date(2026, 3, 19),),
     "infusions": (infusion("U-000"),),
     "infusion_steps": ("infusion-0",),
+    "infused_by": ("coordinator-01",),
     "units": ("U-001", "U-002"),
     "responses": (("imaging-week-8", "SD"),),
     "assessments": (FIRST_SCAN,),
@@ -426,6 +427,7 @@ DAYS_BEFORE = {
             {
                 "infusions": (infusion("U-000"), infusion()),
                 "infusion_steps": ("infusion-0", "infusion-1"),
+                "infused_by": ("coordinator-01", "inv-01"),
                 "units": ("U-002",),
                 "stage": Stage.TREATMENT,
             },

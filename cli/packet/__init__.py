@@ -1,0 +1,1 @@
+"""The committee's packet as a page and as a PDF."""
