@@ -52,6 +52,7 @@ async def verify(world: World, arms: Iterable[str], subjects: Sequence[str]) -> 
     for workflow_id, theirs in facts.items():
         found += [f"{workflow_id}: {sentence}" for sentence in step_violations(theirs)]
     found += end_violations(histories, facts.get(names.study_id(study), ()))
+    found += outcome_violations(histories, [facts.get(names.arm_id(study, arm), ()) for arm in arms])
     found += custody_violations(histories, await read_model.custody_of_study(world.pool, study))
     found += notice_violations(facts.values(), await read_model.notices(world.pool, study))
     return found + await _read_model_violations(world, recorded)
@@ -148,6 +149,16 @@ def end_violations(histories: Mapping[str, Sequence[Fact]], study: Sequence[Fact
         closed = {fact["task_id"] for fact in facts if fact["kind"] in ("task_answered", "task_closed")}
         for task_id in sorted(opened - closed):
             yield f"{subject}: task {task_id} was never closed"
+
+
+def outcome_violations(histories: Mapping[str, Sequence[Fact]], arms: Iterable[Sequence[Fact]]) -> Iterator[str]:
+    """Name participants whose DLT outcomes an arm has not received, or not as often as they were judged."""
+    received = [fact for facts in arms for fact in facts if fact["kind"] == "outcome_reported"]
+    for subject, facts in histories.items():
+        judged = [fact["status"] for fact in facts if fact["kind"] == "dlt_judged"]
+        known = [fact["status"] for fact in received if fact["subject"] == subject]
+        if judged != known:
+            yield f"{subject}: DLT outcomes are {judged}, and an arm has received {known}"
 
 
 def notice_violations(histories: Iterable[Sequence[Fact]], notices: Sequence[Mapping[str, Any]]) -> Iterator[str]:
