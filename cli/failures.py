@@ -16,6 +16,7 @@ KNOWN_ERRORS = {
     "activities.bank_file.BankFileError": (Exit.BAD_INPUT, "UnreadableFile"),
     "builtins.UnicodeDecodeError": (Exit.BAD_INPUT, "UnreadableFile"),
     "decisions.state.folding.AsOfError": (Exit.BAD_INPUT, "InvalidInput"),
+    "history.documents.HistoryFormatError": (Exit.BAD_INPUT, "UnreadableHistory"),
     "client.trial_client.UnknownError": (Exit.UNKNOWN, "Unknown"),
     "client.trial_client.NotReadyError": (Exit.UNREACHABLE, "Unreachable"),
     "deploy.errors.DeployError": (Exit.UNREACHABLE, "Unreachable"),
