@@ -16,6 +16,7 @@ KNOWN_ERRORS = {
     "builtins.UnicodeDecodeError": (Exit.BAD_INPUT, "UnreadableFile"),
     "decisions.state.folding.AsOfError": (Exit.BAD_INPUT, "InvalidInput"),
     "activities.states.FactsMissingError": (Exit.UNREACHABLE, "ReadModelDiffers"),
+    "history.documents.HistoryFormatError": (Exit.BAD_INPUT, "UnreadableHistory"),
     "client.trial_client.UnknownError": (Exit.UNKNOWN, "Unknown"),
     "client.trial_client.NotReadyError": (Exit.UNREACHABLE, "Unreachable"),
     "deploy.errors.DeployError": (Exit.UNREACHABLE, "Unreachable"),
