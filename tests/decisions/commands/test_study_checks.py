@@ -1,6 +1,7 @@
 """What people send to a study's workflow: unusable, refused, or in order."""
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -200,7 +201,7 @@ def test_only_a_hold_in_force_is_lifted(state: StudyState, arm: str | None, refu
     ],
 )
 def test_a_lift_signs_the_record_of_the_hold(
-    changes: dict[str, object], arm: str | None, problem: ProblemType | None
+    changes: dict[str, Any], arm: str | None, problem: ProblemType | None
 ) -> None:
     """By a person to whom the role is delegated: the chair signs for the committee, not for trial operations."""
     found = refused_lift(ON_HOLD, RULES, LiftHold(envelope=sent(**changes), arm=arm))

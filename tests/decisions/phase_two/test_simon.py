@@ -1,6 +1,7 @@
 """Simon's two-stage design by exact binomial formulas: Simon 1989, Controlled Clinical Trials 10:1-10."""
 
 from math import comb
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -52,7 +53,7 @@ def test_the_published_designs_keep_what_they_promise(
 ) -> None:
     """Simon 1989, table 1; called promising with one response fewer, each has a type I error above its alpha."""
     null, target, alpha, beta = rates
-    asked = {"null_rate": null, "target_rate": target, "alpha": alpha, "beta": beta}
+    asked: dict[str, Any] = {"null_rate": null, "target_rate": target, "alpha": alpha, "beta": beta}
     first_limit, first, limit, total = published
 
     assert check_design(design(*published, **asked)) == ()
