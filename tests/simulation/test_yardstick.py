@@ -50,9 +50,11 @@ async def test_the_yardstick_gives_the_commands_of_a_real_journey(
     real = await measured.history(scripts.like)
 
     counted = _counted(real)
-    assert {kind: _counted(same)[kind] for kind in (TIMER, UPDATE, SIGNALLED, SIGNALS)} == {
-        kind: counted[kind] for kind in (TIMER, UPDATE, SIGNALLED, SIGNALS)
+    assert {kind: _counted(same)[kind] for kind in (UPDATE, SIGNALLED, SIGNALS)} == {
+        kind: counted[kind] for kind in (UPDATE, SIGNALLED, SIGNALS)
     }
+    # A participant keeps a deadline while it waits for the bank; the yardstick leaves out these timers.
+    assert 0 <= counted[TIMER] - _counted(same)[TIMER] <= counted[TIMER] / 10
     # What is recorded while a publication is under way goes with the next one, in both.
     assert abs(_counted(same)[ACTIVITY] - counted[ACTIVITY]) <= 2
     assert abs(_bytes(same) / _bytes(real) - 1) < 0.1
