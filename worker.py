@@ -27,12 +27,8 @@ from deploy.settings import Settings, load_settings
 from deploy.temporal_client import connect_temporal
 from schemas.base import Role
 from schemas.names import TASK_QUEUE
-from workflows.arm.workflow import ArmWorkflow
-from workflows.participant.workflow import ParticipantWorkflow
+from workflows.registry import WORKFLOWS
 from workflows.sandbox import workflow_runner
-from workflows.study.workflow import StudyWorkflow
-
-WORKFLOWS = [ParticipantWorkflow, ArmWorkflow, StudyWorkflow]
 
 
 def make_worker(
@@ -44,8 +40,6 @@ def make_worker(
     build_id: str | None = None,
 ) -> Worker:
     """
-    Return a worker for the task queue.
-
     Return a worker for the task queue.
 
     A build id puts it into a worker deployment as that version (docs/decisions/0007); `cached` is how many workflows

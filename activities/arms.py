@@ -5,6 +5,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities import states
 from activities.database import Pool
+from activities.publishing import READ_MODEL_DIFFERS
 from activities.read_model import waiting_publications
 from decisions.dose.escalation import lowest_toxic_level
 from schemas import names
@@ -28,6 +29,6 @@ class ArmActivities:
         """
         arm_id = names.arm_id(question.study, question.arm)
         if any(waiting["workflow_id"] == arm_id for waiting in await waiting_publications(self._pool)):
-            raise ApplicationError(f"{arm_id}: its facts wait for `trial audit rebuild`", type="ReadModelDiffers")
+            raise ApplicationError(f"{arm_id}: its facts wait for `trial audit rebuild`", type=READ_MODEL_DIFFERS)
         state = await states.arm_state(self._pool, question.study, question.arm)
         return ToxicLevel(level=lowest_toxic_level(question.escalation, state))

@@ -15,14 +15,12 @@ import aiosmtplib
 import asyncpg
 import structlog
 
-from activities.database import Connection, Pool
+from activities.database import AWAY, Connection, Pool
+from activities.statements import statements
+
+SQL = statements("notifications")
 
 log = structlog.get_logger()
-
-NEXT_NOTICES = """
-SELECT id, study, task_id, event, role, site, subject_line, body FROM outbox
-WHERE delivered_at IS NULL ORDER BY attempts, id LIMIT $1 FOR UPDATE SKIP LOCKED
-"""
 
 
 class Channel(Protocol):
@@ -85,7 +83,7 @@ async def deliver_once(pool: Pool, channel: Channel) -> bool | None:
     True: delivered; False: the channel failed, and the notice that it failed on waits; None: nothing to do.
     """
     async with pool.acquire() as connection, connection.transaction():
-        notices = await connection.fetch(NEXT_NOTICES, channel.at_once)
+        notices = await connection.fetch(SQL["next_notices"], channel.at_once)
         sent: list[int] = []
         for notice in notices:
             try:
@@ -100,16 +98,11 @@ async def deliver_once(pool: Pool, channel: Channel) -> bool | None:
 
 async def _mark_delivered(connection: Connection, sent: list[int]) -> None:
     if sent:
-        await connection.execute(
-            "UPDATE outbox SET attempts = attempts + 1, delivered_at = now(), last_error = NULL WHERE id = ANY($1)",
-            sent,
-        )
+        await connection.execute(SQL["mark_delivered"], sent)
 
 
 async def _mark_failed(connection: Connection, notice: Mapping[str, object], error: Exception) -> None:
-    await connection.execute(
-        "UPDATE outbox SET attempts = attempts + 1, last_error = $2 WHERE id = $1", notice["id"], str(error)[:500]
-    )
+    await connection.execute(SQL["mark_failed"], notice["id"], str(error)[:500])
     log.warning("notification_failed", study=notice["study"], task=notice["task_id"], error=str(error))
 
 
@@ -120,7 +113,7 @@ async def deliver_forever(
     while True:
         try:
             delivered = await deliver_once(pool, channel)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (*AWAY, asyncpg.PostgresError) as error:
             log.warning("outbox_unreachable", error=str(error))
             delivered = False
         if delivered is not True:

@@ -4,6 +4,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.database import Connection, Pool
+from activities.read_model import protocol_content
 from activities.statements import statements
 from schemas import names
 from schemas.messages import RegisterProtocol
@@ -17,6 +18,12 @@ async def register(connection: Connection, registration: RegisterProtocol) -> bo
     reference, content = registration.reference, registration.protocol.model_dump(mode="json")
     new = await connection.fetchval(SQL["register"], reference.sha256, reference.id, reference.version, content)
     return new is not None
+
+
+async def restore(connection: Connection, registration: RegisterProtocol) -> bool:
+    """Put a registered protocol's content right; return whether it was altered."""
+    content = registration.protocol.model_dump(mode="json")
+    return await connection.fetchval(SQL["restore"], registration.reference.sha256, content) is not None
 
 
 class ProtocolActivities:
@@ -34,7 +41,7 @@ class ProtocolActivities:
     @activity.defn(name=names.LOAD_PROTOCOL)
     async def load_protocol(self, reference: ProtocolReference) -> Protocol:
         """Load the protocol that a study registered; the study registers before anybody can be enrolled."""
-        content = await self._pool.fetchval(SQL["load"], reference.sha256)
+        content = await protocol_content(self._pool, reference.sha256)
         if content is None:
             raise ApplicationError(
                 f"protocol {reference.id} {reference.version} is not registered", type="UnknownProtocol"

@@ -50,7 +50,7 @@ async def fact_rows(pool: Database, workflow_id: str) -> list[dict[str, Any]]:
 
 async def facts_of(pool: Database, workflow_id: str) -> list[Fact]:
     """Return a workflow's facts in order, the first of which has the number 1."""
-    return [fact_of_row(dict(row)) for row in await pool.fetch(SQL["fact_rows"], workflow_id)]
+    return [fact_of_row(row) for row in await fact_rows(pool, workflow_id)]
 
 
 async def facts_of_all(pool: Database, study: str, kind: str) -> dict[str, list[Fact]]:

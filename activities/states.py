@@ -4,7 +4,9 @@ States of participants, arms and the study, folded from the read model: now, or 
 They need neither a worker nor a Temporal server, and include workflows that have ended.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from activities import read_model
 from activities.database import Database
@@ -19,30 +21,42 @@ from schemas.state.arm import ArmState
 from schemas.state.participant import ParticipantState
 from schemas.state.study import HoldWithHash, StudyState
 
+State = TypeVar("State")
+
 
 class UnknownOwnerError(Exception):
     """The read model has no fact of such a study, arm or subject."""
 
 
+class FactsMissingError(Exception):
+    """The read model lacks facts of a workflow, or has altered ones: no state can be folded from the rest."""
+
+
 async def participant_state(pool: Database, study: str, subject: str, as_of: AsOf = None) -> ParticipantState:
     """Return a participant's state."""
-    return folding.participant(await _facts(pool, names.participant_id(study, subject), as_of))
+    workflow_id = names.participant_id(study, subject)
+    return _folded(folding.participant, workflow_id, await _facts(pool, workflow_id, as_of))
 
 
 async def participant_states(pool: Database, study: str) -> dict[str, ParticipantState]:
     """Return the present states of all participants who were ever enrolled, by subject."""
     facts = await read_model.facts_of_all(pool, study, "participant")
-    return {subject: folding.participant(theirs) for subject, theirs in facts.items()}
+    return {
+        subject: _folded(folding.participant, names.participant_id(study, subject), theirs)
+        for subject, theirs in facts.items()
+    }
 
 
 async def arm_state(pool: Database, study: str, arm: str, as_of: AsOf = None) -> ArmState:
     """Return an arm's state."""
-    return folding.arm(await _facts(pool, names.arm_id(study, arm), as_of))
+    workflow_id = names.arm_id(study, arm)
+    return _folded(folding.arm, workflow_id, await _facts(pool, workflow_id, as_of))
 
 
 async def study_state(pool: Database, study: str, as_of: AsOf = None) -> StudyState:
     """Return the study's state."""
-    return folding.study(await _facts(pool, names.study_id(study), as_of))
+    workflow_id = names.study_id(study)
+    return _folded(folding.study, workflow_id, await _facts(pool, workflow_id, as_of))
 
 
 async def protocol_of(pool: Database, reference: ProtocolReference) -> Protocol:
@@ -79,7 +93,19 @@ async def hold_record(pool: Database, study: str, scope: str) -> HoldWithHash | 
 
 
 async def _facts(pool: Database, workflow_id: str, as_of: AsOf) -> folding.Facts:
-    facts = await read_model.facts_of(pool, workflow_id)
-    if not facts:
+    rows = await read_model.fact_rows(pool, workflow_id)
+    if not rows:
         raise UnknownOwnerError(f"{workflow_id.replace('/', ' ')}: not known to this database")
-    return folding.up_to(facts, as_of, datetime.now(UTC))
+    if [row["sequence"] for row in rows] != list(range(1, len(rows) + 1)):
+        raise FactsMissingError(f"{workflow_id}: the read model lacks facts; run `trial audit rebuild`")
+    return folding.up_to([read_model.fact_of_row(row) for row in rows], as_of, datetime.now(UTC))
+
+
+def _folded(fold: Callable[[folding.Facts], State], workflow_id: str, facts: folding.Facts) -> State:
+    try:
+        return fold(facts)
+    except (ValueError, LookupError, TypeError, AssertionError) as error:
+        raise FactsMissingError(
+            f"{workflow_id}: the facts in the read model do not add up ({type(error).__name__}); "
+            "run `trial audit rebuild`"
+        ) from error

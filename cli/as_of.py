@@ -18,11 +18,17 @@ AsOfOption = Annotated[
 ]
 
 
+LONGEST_NUMBER = 9
+"""Digits of a fact's number."""
+
+
 def as_of_in(text: str | None) -> datetime | int | None:
     """Return a time or a fact's number; None for now."""
     if text is None:
         return None
-    return int(text) if text.isascii() and text.isdecimal() else time_in(text, "--as-of")
+    if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER:
+        return int(text)
+    return time_in(text, "--as-of")
 
 
 def time_in(text: str, flag: str) -> datetime:
@@ -30,8 +36,9 @@ def time_in(text: str, flag: str) -> datetime:
     expected = "a time with its zone, such as 2026-11-24T09:00:00Z"
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        in_utc = time.astimezone(UTC)
+    except (ValueError, OverflowError):
         fail(Exit.BAD_INPUT, "InvalidInput", "is no time", field=flag, value=text, expected=expected)
     if time.tzinfo is None:
         fail(Exit.BAD_INPUT, "InvalidInput", "has no zone", field=flag, value=text, expected=expected)
-    return time.astimezone(UTC)
+    return in_utc

@@ -167,7 +167,7 @@ def audit_replay(
 async def _replayed(call: Call, sources: list[str], files: "dict[str, list[WorkflowHistory]]") -> "list[Replay]":
     from client.converter import DATA_CONVERTER
     from history.replay import replay
-    from worker import WORKFLOWS
+    from workflows.registry import WORKFLOWS
     from workflows.sandbox import workflow_runner
 
     runs = [run for source in sources for run in files.get(source) or await _runs_of(call, source)]

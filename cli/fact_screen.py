@@ -24,7 +24,7 @@ def show_facts(title: str, facts: Iterable[tuple[int, Mapping[str, Any]]]) -> No
         )
         for number, fact in facts
     ]
-    table(title, ("#", "When (UTC)", "What", "Who (role)", "Why"), rows, empty="no such fact")
+    table(title, ("#", "When (UTC)", "What", "Who (role)", "Why"), rows, empty="no such fact", leading=2)
 
 
 def who_of(fact: Mapping[str, Any]) -> str:

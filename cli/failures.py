@@ -1,11 +1,10 @@
 """Why a command was not carried out: what is wrong, in sentences or as JSON, and the exit code."""
 
-import sys
 import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from cli.exit_codes import Exit
-from cli.output import emit
+from cli.output import emit, note
 
 if TYPE_CHECKING:
     from schemas.problem import Problem
@@ -16,6 +15,8 @@ KNOWN_ERRORS = {
     "activities.bank_file.BankFileError": (Exit.BAD_INPUT, "UnreadableFile"),
     "builtins.UnicodeDecodeError": (Exit.BAD_INPUT, "UnreadableFile"),
     "decisions.state.folding.AsOfError": (Exit.BAD_INPUT, "InvalidInput"),
+    "activities.states.FactsMissingError": (Exit.UNREACHABLE, "ReadModelDiffers"),
+    "history.documents.HistoryFormatError": (Exit.BAD_INPUT, "UnreadableHistory"),
     "client.trial_client.UnknownError": (Exit.UNKNOWN, "Unknown"),
     "client.trial_client.NotReadyError": (Exit.UNREACHABLE, "Unreachable"),
     "deploy.errors.DeployError": (Exit.UNREACHABLE, "Unreachable"),
@@ -120,5 +121,5 @@ def report(error: Exception, *, as_json: bool) -> Exit:
         emit({"error": first | {"others": others} if others else first})
     else:
         for trouble in failed.troubles:
-            sys.stderr.write(f"trial: {trouble.type}: {trouble.message}\n")
+            note(f"trial: {trouble.type}: {trouble.message}")
     return failed.code

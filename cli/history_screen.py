@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 def show_events(runs: "Iterable[WorkflowHistory]", to: TextIO) -> None:
     """Show every event, and every fact below the event that publishes it."""
-    from history.rows import rows_of  # noqa: PLC0415 - slow to load
+    from history.rows import event_rows  # noqa: PLC0415 - slow to load
 
     for run in runs:
-        rows = [(row.event_id, row.at, row.what, row.detail, row.who, row.why) for row in rows_of(run)]
+        rows = [(row.event_id, row.at, row.what, row.detail, row.who, row.why) for row in event_rows(run)]
         columns = ("Event", "Time (UTC)", "What", "Detail", "Who", "Why")
         table(f"{run.workflow_id}, run {run.run_id}", columns, rows, to=to)

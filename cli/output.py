@@ -9,19 +9,28 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TextIO
 
+from cli.folding import folded, screen_width
+
 
 class OutputClosedError(Exception):
     """Whoever read the output has closed it, such as `| head`."""
 
 
-def say(line: str) -> None:
-    """Print a line as it is."""
-    write(sys.stdout, f"{line}\n")
+def say(text: str) -> None:
+    """Print lines; on a terminal those that are too long are folded between words."""
+    write(sys.stdout, _fitted(text, sys.stdout))
 
 
-def note(line: str) -> None:
-    """Print a line on stderr, so that stdout stays one document."""
-    sys.stderr.write(f"{line}\n")
+def note(text: str) -> None:
+    """Print lines on stderr, so that stdout stays one document."""
+    sys.stderr.write(_fitted(text, sys.stderr))
+
+
+def _fitted(text: str, to: TextIO) -> str:
+    lines = text.split("\n")
+    if to.isatty():
+        lines = [part for line in lines for part in folded(line, screen_width(to))]
+    return "\n".join(lines) + "\n"
 
 
 def write(to: TextIO, text: str) -> None:
@@ -39,7 +48,7 @@ def write(to: TextIO, text: str) -> None:
 
 def emit(document: object) -> None:
     """Print one JSON document; models, times and days may stand in it."""
-    say(json.dumps(document, indent=2, ensure_ascii=False, default=_plain))
+    write(sys.stdout, json.dumps(document, indent=2, ensure_ascii=False, default=_plain) + "\n")
 
 
 def _plain(value: object) -> object:
@@ -51,9 +60,9 @@ def _plain(value: object) -> object:
 
 
 def pretty(document: object) -> str:
-    """Return JSON for people: a list of plain values stands on one line."""
+    """Return JSON for people, with a line break at its end: a list of plain values stands on one line."""
     text = json.dumps(document, indent=2, ensure_ascii=False)
-    return re.sub(r"\[[^][{}]*\]", lambda found: " ".join(found[0].split()), text)
+    return re.sub(r"\[[^][{}]*\]", lambda found: " ".join(found[0].split()), text) + "\n"
 
 
 @contextmanager

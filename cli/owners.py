@@ -121,7 +121,8 @@ async def unknown_owner(call: Call, database: "Database", kind: str, owner: str)
 
     studies = await read_model.studies(database)
     if call.study_id not in studies:
-        rule, expected = f"study {call.study_id} was never started", listed(studies, "`trial study start` first")
+        rule = "was never started" if kind == "study" else f"study {call.study_id} was never started"
+        expected = listed(studies, "`trial study start` first")
     else:
         owners = await read_model.owners(database, call.study_id, kind)
         rule, expected = f"is no {kind} of {call.study_id}", listed(owners, "nobody is enrolled yet")

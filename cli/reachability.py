@@ -37,7 +37,7 @@ class Reachability:
         return Exit.WAITING if self.waiting else Exit.OK
 
     async def ask(self, work: Awaitable[Answer]) -> Answer | None:
-        """Return an answer; None, with its problem noted, where somebody does not answer."""
+        """Return an answer; None, with its problem added to `problems`, where somebody does not answer."""
         try:
             return await work
         except Exception as error:

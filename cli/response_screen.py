@@ -25,7 +25,7 @@ def show_response(state: "ParticipantState", imaging: Sequence["ImagingRow"]) ->
 def _show_best(state: "ParticipantState") -> None:
     best = state.best_response
     if best is None:
-        return say(f"{state.subject}: no response yet")
+        return say(f"{state.subject}: no response yet\n")
     lasts = None
     if best.duration_days is not None:
         lasts = f"{best.duration_days} days{', going on or not followed to its end' if best.duration_censored else ''}"

@@ -6,16 +6,14 @@ block of lines instead. A file or a pipe gets a wide table, without blanks at th
 """
 
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TextIO
-from unicodedata import combining, east_asian_width
 
+from cli.folding import folded, screen_width, width_of
 from cli.output import write
 
 GAP = "  "
-WIDTH_WITHOUT_TERMINAL = 160
 READABLE = 12
 """The least columns of the screen for text that has to be folded."""
 RED, PLAIN = "\x1b[31m", "\x1b[0m"
@@ -30,6 +28,7 @@ def table(
     rows: Iterable[Sequence[object]],
     *,
     empty: str = "none",
+    leading: int = 1,
     red: Sequence[bool] = (),
     to: TextIO | None = None,
 ) -> None:
@@ -41,6 +40,7 @@ def table(
         columns: the heads; the first column names the row, such as an id.
         rows: the cells; None is an empty cell, and a cell may have several lines.
         empty: what stands in place of rows where there are none.
+        leading: so many cells stand in the first line of a block.
         red: which rows are red on a terminal, in their order.
         to: where to print; else stdout.
     """
@@ -48,14 +48,14 @@ def table(
     cells = [[_cell(value) for value in row] for row in rows]
     if not cells:
         return write(to, f"{title}: {empty}\n\n" if title else f"{empty}\n\n")
-    screen = _screen_width(to)
+    screen = screen_width(to)
     widths = _widths([[[column] for column in columns], *cells], screen)
-    drawn = [_row(row, widths) if widths else _block(columns, row, screen) for row in cells]
+    drawn = [_row(row, widths) if widths else _block(columns, row, leading, screen) for row in cells]
     if red and _has_colours(to):
         drawn = [_in_red(lines) if marked else lines for lines, marked in zip(drawn, red, strict=True)]
-    head = [*([title] if title else []), *(_head(columns, widths) if widths else [])]
+    head = [*(folded(title, screen) if title else []), *(_head(columns, widths) if widths else [])]
     lines = [*head, *(line for lines in drawn for line in lines)]
-    return write(to, "\n".join(line.rstrip() for line in lines) + "\n\n")
+    return write(to, "\n".join(line.rstrip() for line in lines).rstrip("\n") + "\n\n")
 
 
 def _head(columns: Sequence[str], widths: Sequence[int]) -> list[str]:
@@ -63,23 +63,23 @@ def _head(columns: Sequence[str], widths: Sequence[int]) -> list[str]:
 
 
 def _row(row: Sequence[Cell], widths: Sequence[int]) -> list[str]:
-    folded = [[part for line in cell for part in _folded(line, width)] for cell, width in zip(row, widths, strict=True)]
-    height = max(len(cell) for cell in folded)
+    cells = [[part for line in cell for part in folded(line, width)] for cell, width in zip(row, widths, strict=True)]
+    height = max(len(cell) for cell in cells)
     return [
         GAP.join(
-            _padded(cell[line] if line < len(cell) else "", width) for cell, width in zip(folded, widths, strict=True)
+            _padded(cell[line] if line < len(cell) else "", width) for cell, width in zip(cells, widths, strict=True)
         )
         for line in range(height)
     ]
 
 
-def _block(columns: Sequence[str], row: Sequence[Cell], screen: int) -> list[str]:
-    """Return a row as lines: the first cell, and below it the others with their heads."""
-    label = max(_width_of(column) for column in columns[1:])
+def _block(columns: Sequence[str], row: Sequence[Cell], leading: int, screen: int) -> list[str]:
+    """Return a row as lines: the leading cells, and below them the others with their heads."""
+    label = max(width_of(column) for column in columns[leading:])
     room = max(READABLE, screen - label - 2 * len(GAP))
-    lines = [" ".join(row[0])]
-    for column, cell in zip(columns[1:], row[1:], strict=True):
-        parts = [part for line in cell for part in _folded(line, room)]
+    lines = [GAP.join(" ".join(cell) for cell in row[:leading])]
+    for column, cell in zip(columns[leading:], row[leading:], strict=True):
+        parts = [part for line in cell for part in folded(line, room)]
         heads = [column, *[""] * len(parts)]
         lines += [f"{GAP}{_padded(head, label)}{GAP}{part}" for head, part in zip(heads, parts, strict=False) if part]
     return [*lines, ""]
@@ -88,7 +88,7 @@ def _block(columns: Sequence[str], row: Sequence[Cell], screen: int) -> list[str
 def _widths(rows: Sequence[Sequence[Cell]], available: int) -> list[int] | None:
     """Return the width of each column so that all fit, the widest folded first; None where they don't."""
     columns = list(zip(*rows, strict=True))
-    widths = [max(_width_of(line) for cell in column for line in cell) for column in columns]
+    widths = [max(width_of(line) for cell in column for line in cell) for column in columns]
     least = [_least(column, width) for column, width in zip(columns, widths, strict=True)]
     room = available - len(GAP) * (len(columns) - 1)
     if sum(least) > room:
@@ -101,32 +101,11 @@ def _widths(rows: Sequence[Sequence[Cell]], available: int) -> list[int] | None:
 
 def _least(column: Sequence[Cell], width: int) -> int:
     words = (word for cell in column for line in cell for word in line.split(" "))
-    return max(min(width, READABLE), *(_width_of(word) for word in words))
-
-
-def _folded(line: str, width: int) -> list[str]:
-    """Fold a line between words; a word that is longer than the width stays whole."""
-    if _width_of(line) <= width:
-        return [line]
-    lines, last = [], ""
-    for word in line.split():
-        longer = f"{last} {word}" if last else word
-        if last and _width_of(longer) > width:
-            lines.append(last)
-            longer = word
-        last = longer
-    return [*lines, last]
+    return max(min(width, READABLE), *(width_of(word) for word in words))
 
 
 def _padded(text: str, width: int) -> str:
-    return text + " " * (width - _width_of(text))
-
-
-def _width_of(text: str) -> int:
-    """Count columns of the screen: East Asian letters take two."""
-    if text.isascii():
-        return len(text)
-    return sum(0 if combining(letter) else 2 if east_asian_width(letter) in "WF" else 1 for letter in text)
+    return text + " " * (width - width_of(text))
 
 
 def _cell(value: object) -> Cell:
@@ -138,11 +117,6 @@ def _cell(value: object) -> Cell:
 def plain_number(value: float) -> str:
     """Return a number without needless zeros."""
     return f"{value:g}"
-
-
-def _screen_width(to: TextIO) -> int:
-    fallback = (WIDTH_WITHOUT_TERMINAL, 24)
-    return shutil.get_terminal_size(fallback).columns if to.isatty() else WIDTH_WITHOUT_TERMINAL
 
 
 def _has_colours(to: TextIO) -> bool:

@@ -13,7 +13,7 @@ from cli.command import command, noun, wait_for
 from cli.connection import database
 from cli.exit_codes import Exit
 from cli.failures import fail, of_problem
-from cli.output import emit, note, pretty, say
+from cli.output import emit, note, pretty, say, write
 from cli.owners import check_study, listed, participant_state, workflow_id_of
 from cli.tables import table
 from cli.task_screen import show_task, show_worklist
@@ -81,7 +81,7 @@ async def task_show(call: Call, task_id: TaskId) -> None:
     rows = [(field.field, "; ".join(part for part in field[1:] if part)) for field in form.fields()]
     table("The answer", ("Field", "What it takes"), rows)
     say(f"Fill in what is null and send it with: trial task complete {task_id} --file answer.json")
-    return say(pretty(example))
+    return write(sys.stdout, pretty(example))
 
 
 @command(app, "complete", writes=True)
@@ -124,7 +124,7 @@ def _prompted(form: "AnswerForm", task: Task) -> dict[str, Any]:
         fail(Exit.BAD_INPUT, "MissingOption", rule, field="--file", expected=expected)
     note(f"{task['title']}. Ctrl-C leaves without sending.")
     values = ask(form)
-    note(pretty(values))
+    sys.stderr.write(pretty(values))
     if not typer.confirm("Send this answer?", err=True):
         raise typer.Abort
     return values

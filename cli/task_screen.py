@@ -13,11 +13,10 @@ def show_worklist(study: str, tasks: Sequence[Mapping[str, Any]]) -> None:
     now = datetime.now(UTC)
     overdue = [_is_overdue(task, now) for task in tasks]
     rows = [
-        (task["task_id"], _due(task, late=late), f"{task['role']}\n{task['site'] or ''}".strip(), task["title"])
+        (f"{task['task_id']}\n{task['title']}", _due(task, late=late), f"{task['role']} {task['site'] or ''}".strip())
         for task, late in zip(tasks, overdue, strict=True)
     ]
-    columns = ("Task", "Due (UTC)", "Role, site", "What")
-    table(f"Open tasks of {study}", columns, rows, red=overdue)
+    table(f"Open tasks of {study}", ("Task", "Due (UTC)", "Role, site"), rows, red=overdue)
 
 
 def _is_overdue(task: Mapping[str, Any], now: datetime) -> bool:

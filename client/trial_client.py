@@ -10,10 +10,12 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from decisions.commands.checks import wrong_role
+from decisions.commands.refusals import unnamed_error
+from decisions.commands.study_refusals import study_already_started
 from schemas import names
 from schemas.base import Role
 from schemas.commands import commands as c
-from schemas.problem import Problem, ProblemType
+from schemas.problem import Problem
 
 NOT_READY = "NotReady"
 PASSING = (
@@ -72,15 +74,7 @@ class TrialClient:
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             )
         except WorkflowAlreadyStartedError:
-            raise RefusedError(
-                Problem(
-                    type=ProblemType.INVALID_INPUT,
-                    field="study",
-                    value=command.study,
-                    rule="was started before",
-                    expected="a study id that was never used",
-                )
-            ) from None
+            raise RefusedError(study_already_started(command.study)) from None
         return workflow_id
 
     async def enroll(self, command: c.Enroll) -> c.Accepted:
@@ -161,6 +155,4 @@ def refusal(failed: WorkflowUpdateFailedError) -> ApplicationError | None:
 def _problem(error: ApplicationError) -> Problem:
     if error.details:
         return Problem.model_validate(error.details[0])
-    return Problem(
-        type=ProblemType.INVALID_INPUT, field="command", value="", rule=error.message, expected="see the rule"
-    )
+    return unnamed_error(error.message)

@@ -1,4 +1,9 @@
-"""Applies the numbered SQL files of `deploy/migrations/`, each once, in order."""
+"""
+Applies the numbered SQL files of `deploy/migrations/`, each once, in order.
+
+The three statements over the table of what was applied stand here: this room imports no other, and so has no reader
+for files of named statements (`activities/statements.py`).
+"""
 
 import hashlib
 from pathlib import Path

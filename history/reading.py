@@ -14,6 +14,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 
+from history.documents import HistoryFormatError
 from schemas import names
 
 WORKFLOWS = ("ParticipantWorkflow", "ArmWorkflow", "StudyWorkflow")
@@ -70,7 +71,7 @@ async def workflow_ids(client: Client, study: str) -> list[str]:
     """Return the ids of a study's workflows on the server, open and closed."""
     types = " OR ".join(f"WorkflowType = '{name}'" for name in WORKFLOWS)
     ids = {execution.id async for execution in client.list_workflows(types)}
-    return sorted(workflow_id for workflow_id in ids if names.parts_of(workflow_id)[0] == study)
+    return sorted(workflow_id for workflow_id in ids if names.is_of(study, workflow_id))
 
 
 def facts_in(runs: Iterable[WorkflowHistory]) -> list[FoundFact]:
@@ -80,13 +81,18 @@ def facts_in(runs: Iterable[WorkflowHistory]) -> list[FoundFact]:
 
 
 def facts_of_event(run: WorkflowHistory, event: HistoryEvent) -> Iterator[FoundFact]:
-    """Return the facts that an event publishes."""
+    """
+    Return the facts that an event publishes.
+
+    Raises:
+        HistoryFormatError: the event's publication cannot be read, such as an encrypted one.
+    """
     scheduled = event.activity_task_scheduled_event_attributes
     if scheduled.activity_type.name != names.PUBLISH_FACTS:
         return
     publication = plain(scheduled.input)
     if not isinstance(publication, dict):
-        return
+        raise HistoryFormatError(f"event {event.event_id} of {run.workflow_id}: its facts can't be read: {publication}")
     for sequence, fact in enumerate(publication["facts"], start=publication["first_sequence"]):
         yield FoundFact(run.workflow_id, run.run_id, event.event_id, sequence, fact)
 

@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 from pydantic import TypeAdapter
 from temporalio.client import Client, WorkflowHistory
 
 from activities.database import Connection, Pool
-from activities.protocols import register
+from activities.protocols import register, restore
 from activities.publishing import (
     SQL,
     differences_of,
@@ -21,10 +22,14 @@ from activities.read_model import fact_of_row, fact_rows
 from history.reading import FoundFact, facts_in, fetch_runs_kept, input_of, workflow_ids
 from schemas import names
 from schemas.commands.commands import StartStudy
-from schemas.facts import AnyFact
+from schemas.facts import AnyFact, TaskOpened
 from schemas.messages import Publication, RegisterProtocol
 
 FACTS: TypeAdapter[tuple[AnyFact, ...]] = TypeAdapter(tuple[AnyFact, ...])
+
+
+UNREADABLE = (ValueError, LookupError, TypeError, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+"""What is raised where a history or what the read model has of it cannot be read, or not be written."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Rebuilt:
 
 async def rebuild(client: Client, pool: Pool, study: str) -> AsyncIterator[Rebuilt]:
     """
-    Rebuild a study's facts and worklist, one workflow after the other; nobody is notified twice.
+    Rebuild a study's facts and worklist, one workflow after the other; of tasks that are not open nobody is notified.
 
     Publishing may go on meanwhile. A workflow that the read model knows and the server does not is reported and left as
     it is: its history may be in the archive only.
@@ -46,7 +51,11 @@ async def rebuild(client: Client, pool: Pool, study: str) -> AsyncIterator[Rebui
     shown = {row["workflow_id"] for row in await pool.fetch(SQL["workflows"], study)}
     recorded = await workflow_ids(client, study)
     for workflow_id in recorded:
-        yield await _rebuild_workflow(client, pool, study, workflow_id)
+        try:
+            yield await _rebuild_workflow(client, pool, study, workflow_id)
+        except UNREADABLE as error:
+            # The others are rebuilt all the same.
+            yield Rebuilt(workflow_id, 0, (f"could not be rebuilt: {type(error).__name__}: {error}",))
     for workflow_id in sorted(shown - set(recorded)):
         facts = len(await fact_rows(pool, workflow_id))
         yield Rebuilt(workflow_id, facts, ("the server has no history of it: left as it is",))
@@ -65,6 +74,7 @@ async def _rebuild_workflow(client: Client, pool: Pool, study: str, workflow_id:
         publications = _publications(study, workflow_id, shown, found)
         right = [row for publication in publications for row in rows_of(publication)]
         differences += differences_of(shown, right)
+        differences += _foreign_columns(shown, study, names.parts_of(workflow_id)[1])
         differences += await _rewrite(connection, workflow_id, publications)
     return Rebuilt(workflow_id, len(right), tuple(differences))
 
@@ -91,12 +101,22 @@ def _publications(
     ]
 
 
+def _foreign_columns(shown: Sequence[Mapping[str, Any]], study: str, owner: str) -> list[str]:
+    """Name the facts that the read model shows under another study or owner."""
+    right = {"study": study, "owner": owner}
+    wrong = [(row["sequence"], fields_that_differ(right, {name: row[name] for name in right})) for row in shown]
+    return [f"fact {sequence}: altered: {fields}" for sequence, fields in wrong if fields]
+
+
 async def _rewrite(connection: Connection, workflow_id: str, publications: Sequence[Publication]) -> list[str]:
     before = {row["task_id"]: dict(row) for row in await connection.fetch(SQL["tasks"], workflow_id)}
     await connection.execute(SQL["delete_facts"], workflow_id)
     await connection.execute(SQL["delete_tasks"], workflow_id)
+    opened = [fact.task.id for each in publications for fact in each.facts if isinstance(fact, TaskOpened)]
+    await connection.execute(SQL["delete_tasks_by_id"], publications[0].study, opened)
     for publication in publications:
         await write_rows(connection, publication, rows_of(publication))
+    await connection.execute(SQL["settle_notices"], workflow_id)
     await connection.execute(SQL["wait_no_longer"], workflow_id)
     after = {row["task_id"]: dict(row) for row in await connection.fetch(SQL["tasks"], workflow_id)}
     return _differing_tasks(before, after)
@@ -119,5 +139,7 @@ async def _mend_protocol(
         return []
     start = StartStudy.model_validate(input_of(runs[0])[0])
     again = RegisterProtocol(protocol=start.protocol, reference=start.reference)
-    is_new = await register(connection, again)
-    return [f"protocol {start.reference.id} {start.reference.version}: missing"] if is_new else []
+    name = f"protocol {start.reference.id} {start.reference.version}"
+    if await register(connection, again):
+        return [f"{name}: missing"]
+    return [f"{name}: altered"] if await restore(connection, again) else []

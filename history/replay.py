@@ -28,6 +28,7 @@ from temporalio.worker import (
 )
 from temporalio.workflow import ActivityHandle
 
+from activities.publishing import fields_that_differ
 from history.reading import FoundFact, facts_in
 from history.rows import at, attributes_of, detail, what
 from schemas import names
@@ -106,7 +107,7 @@ def _other_fact(recorded: Iterable[FoundFact], recomputed: dict[int, dict[str, A
     for found in recorded:
         ours = recomputed.get(found.sequence)
         if ours != found.fact and ours != _as_of_today(found.fact):
-            return f"event {found.event_id}, fact {found.sequence}: {_fields_that_differ(found.fact, ours)}"
+            return f"event {found.event_id}, fact {found.sequence}: {_difference(found.fact, ours)}"
     return None
 
 
@@ -129,11 +130,10 @@ def _as_of_today(recorded: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def _fields_that_differ(recorded: dict[str, Any], ours: dict[str, Any] | None) -> str:
+def _difference(recorded: dict[str, Any], ours: dict[str, Any] | None) -> str:
     if ours is None:
         return f"recorded {recorded.get('kind')}, today's code comes to no such fact"
-    keys = [key for key in {**recorded, **ours} if recorded.get(key) != ours.get(key)]
-    return "; ".join(f"{key}: recorded {recorded.get(key)!r}, today's code says {ours.get(key)!r}" for key in keys)
+    return fields_that_differ(recorded, ours, other_is="today's code says")
 
 
 class _Publications(Interceptor):

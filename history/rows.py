@@ -26,7 +26,7 @@ class EventRow:
     why: str = ""
 
 
-def rows_of(run: WorkflowHistory) -> list[EventRow]:
+def event_rows(run: WorkflowHistory) -> list[EventRow]:
     """Return one run for people: a row for each event, and one for each fact below the event that publishes it."""
     rows: list[EventRow] = []
     for event in run.events:
@@ -75,7 +75,6 @@ NAMED = (
     ("activity_type", "name"),
     ("accepted_request", "input", "name"),
     ("signal_name",),
-    ("marker_name",),
     ("timer_id",),
     ("workflow_id",),
     ("workflow_execution", "workflow_id"),

@@ -75,18 +75,6 @@ def load_protocol(path: Path) -> LoadedProtocol:
     return LoadedProtocol(protocol=protocol, reference=reference, sources=texts)
 
 
-def source_of(loaded: LoadedProtocol, path: str) -> str:
-    """
-    Return the source of the value at a dotted path such as 'arms.0.dose_levels.1.million_cells'.
-
-    The longest prefix under `sources` holds. Raises `KeyError` for a path that no source covers.
-    """
-    covering = _covering(tuple(path.split(".")), loaded.sources)
-    if covering is None:
-        raise KeyError(path)
-    return loaded.sources[covering]
-
-
 # Reading: plain YAML only.
 
 

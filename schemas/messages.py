@@ -30,6 +30,7 @@ class ScheduleMarks(Frozen):
     ending_reason: str = ""
     response_reported: ResponseOutcome | None = Field(default=None, description="The response that the arm knows of.")
     stagger_reported: bool = Field(default=False, description="Whether the arm knows of the end of the stagger days.")
+    first_dose_reported: bool = Field(default=False, description="Whether the arm knows of the first infusion.")
     infusions_booked: int = Field(default=0, description="How many infusions the bank has booked.")
 
 
@@ -63,8 +64,8 @@ class ArmStart(Frozen):
     protocol: ProtocolReference
     state: ArmState | None = None
     sequence: int = 0
-    planned_infusions: int | None = None
-    stopping: StoppingRules = ()
+    planned_infusions: int
+    stopping: StoppingRules
     expansion: SimonDesign | None = None
     signatures: SignatureRules | None = None
 
@@ -80,7 +81,6 @@ class SlotRequest(Frozen):
     """A participant asks its arm for a slot."""
 
     subject: str
-    at: AwareDatetime
     target: Target | None = None
 
 
@@ -135,8 +135,7 @@ class SafetyReport(Frozen):
 
     subject: str
     arm: str
-    phase: Literal[1, 2] = 1
-    occurred_on: date
+    phase: Literal[1, 2]
     summary: SafetySummary
     why: str
 
@@ -199,7 +198,7 @@ class ArmReport(Frozen):
     rp2d_level: int | None = None
     who: str
     why: str
-    phase: Literal[1, 2] = Field(default=1, description="The arm's phase after the decision.")
+    phase: Literal[1, 2] = Field(description="The arm's phase after the decision.")
 
 
 class ExpansionReport(Frozen):
@@ -208,7 +207,7 @@ class ExpansionReport(Frozen):
     arm: str
     verdict: ExpansionVerdict
     decided: ExpansionDecision
-    closed: bool = False
+    closed: bool
     rp2d_level: int | None = None
 
 

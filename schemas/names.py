@@ -27,6 +27,11 @@ def study_id(study: str) -> str:
     return f"study/{study}"
 
 
+def is_of(study: str, workflow_id: str) -> bool:
+    """Tell whether a workflow id is the study's own, or one of its participants or arms."""
+    return workflow_id == study_id(study) or workflow_id.startswith((participant_id(study, ""), arm_id(study, "")))
+
+
 def parts_of(workflow_id: str) -> tuple[str, str]:
     """Return the study of a workflow, and whose it is: a subject, an arm, or the study itself."""
     _kind, study, *owner = workflow_id.split("/")

@@ -2,7 +2,7 @@
 `make demo`: a Phase 1 of virtual participants on the embedded stack, reproducible by seed.
 
 What must happen is scripted (STORIES and TOXICITIES); who the participants are is drawn from the seed. Every number
-that is printed at the end comes from workflows' queries and histories.
+that is printed at the end comes from the read model and the histories.
 """
 
 import argparse
@@ -43,7 +43,7 @@ UNITS_PER_TARGET = 48
 
 SINGLE: dict[str, object] = {"story": "single-target"}
 DUAL: dict[str, object] = {"story": "dual-target", "dual": True}
-# In the order in which they come to the door.
+# In the order of their enrolment.
 STORIES: tuple[dict[str, object], ...] = (
     SINGLE,
     DUAL,
@@ -242,7 +242,7 @@ def _expansion_line(arm: ArmState) -> str:
 
 def _safety_table(states: list[ParticipantState]) -> Table:
     table = Table(title="Possible dose-limiting toxicities, and the reports due for them", title_justify="left")
-    for column in ("Subject", "Event", "Criterion", "Adjudicated", "Reports (due, told)"):
+    for column in ("Subject", "Event", "Criterion", "Adjudicated", "Reports (due, reported)"):
         table.add_column(column)
     for state in states:
         for event, finding in state.dlt_findings.items():

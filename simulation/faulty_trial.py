@@ -28,7 +28,7 @@ from simulation.world import News, World
 STALLED_SECONDS = 120.0
 """A trial in which nobody has published a fact for so long has lost a step."""
 TRIAL_SECONDS = 15 * 60.0
-"""A trial that takes longer than this goes round in circles."""
+"""A trial that takes longer than this does not come to its end."""
 WATCH_SECONDS = 2.0
 
 

@@ -11,6 +11,7 @@ from typing import assert_never
 
 import psutil
 
+from deploy.errors import DeployError
 from deploy.postgres import postmaster
 from deploy.processes import find_process
 from deploy.stack import up
@@ -113,7 +114,11 @@ class KilledStack:
 
     async def _start_again(self) -> None:
         port = self._stack.port
-        self._stack = await asyncio.to_thread(up, self._stack.data, ui=False, virtual_time=True, report=_silent)
+        try:
+            self._stack = await asyncio.to_thread(_up, self._stack)
+        except DeployError:
+            # On a machine that is too busy for the time limit; what has been started goes on starting.
+            self._stack = await asyncio.to_thread(_up, self._stack)
         if self._stack.port != port:
             raise PortTakenError(f"another program has taken port {port} of the Temporal server; run this once more")
 
@@ -124,6 +129,10 @@ async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def _up(stack: Stack) -> Stack:
+    return up(stack.data, ui=False, virtual_time=True, report=_silent)
 
 
 def _silent(line: str) -> None:

@@ -129,7 +129,7 @@ async def run_participants(
     """
     Run everybody through the schedule.
 
-    Participants come to the door one after another, each when the one before has been assigned or has failed screening,
+    Participants are enrolled one after another, each when the one before has been assigned or has failed screening,
     so that slots are asked for in the same order every time.
     """
     toxicity = toxicity_script(world, script)

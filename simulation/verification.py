@@ -19,7 +19,7 @@ from history.replay import replay
 from schemas import names
 from simulation.custody_check import custody_violations
 from simulation.world import World
-from worker import WORKFLOWS
+from workflows.registry import WORKFLOWS
 from workflows.sandbox import workflow_runner
 
 CAUGHT_UP_SECONDS = 120.0
@@ -41,10 +41,7 @@ class Recorded(NamedTuple):
 async def verify(world: World, arms: Iterable[str], subjects: Sequence[str]) -> list[str]:
     """Return every violation in a study whose participants have all had the time to end."""
     study = world.client.study
-    late = await _late_workflows(world)
-    found = [
-        f"{workflow_id}: is not at rest, or not published, {CAUGHT_UP_SECONDS:.0f} s later" for workflow_id in late
-    ]
+    found = await _late(world)
     recorded = await _recorded(world)
     participants = {subject: names.participant_id(study, subject) for subject in subjects}
     expected = {names.study_id(study), *(names.arm_id(study, arm) for arm in arms), *participants.values()}
@@ -55,19 +52,29 @@ async def verify(world: World, arms: Iterable[str], subjects: Sequence[str]) -> 
     for workflow_id, theirs in facts.items():
         found += [f"{workflow_id}: {sentence}" for sentence in step_violations(theirs)]
     found += end_violations(histories, facts.get(names.study_id(study), ()))
+    found += outcome_violations(histories, [facts.get(names.arm_id(study, arm), ()) for arm in arms])
     found += custody_violations(histories, await read_model.custody_of_study(world.pool, study))
     found += notice_violations(facts.values(), await read_model.notices(world.pool, study))
     return found + await _read_model_violations(world, recorded)
 
 
-async def _late_workflows(world: World) -> list[str]:
-    """Wait until every workflow is at rest and published; return those that are not in time."""
-    late = await workflow_ids(world.client.temporal, world.client.study)
+async def _late(world: World) -> list[str]:
+    """Wait until every workflow is at rest and published, and every notice delivered; name what is not in time."""
+    workflows = await workflow_ids(world.client.temporal, world.client.study)
+    notices: list[str] = []
     deadline = asyncio.get_running_loop().time() + CAUGHT_UP_SECONDS
-    while late and asyncio.get_running_loop().time() < deadline:
-        late = [workflow_id for workflow_id in late if not await _is_published(world, workflow_id)]
-        await asyncio.sleep(LOOK_SECONDS if late else 0)
-    return late
+    while asyncio.get_running_loop().time() < deadline:
+        workflows = [workflow_id for workflow_id in workflows if not await _is_published(world, workflow_id)]
+        rows = await read_model.notices(world.pool, world.client.study)
+        notices = [f"{row['event']} of task {row['task_id']}" for row in rows if row["delivered_at"] is None]
+        if not workflows and not notices:
+            return []
+        await asyncio.sleep(LOOK_SECONDS)
+    late = f"{CAUGHT_UP_SECONDS:.0f} s after the trial"
+    return [
+        *(f"{workflow_id}: is not at rest, or not published, {late}" for workflow_id in workflows),
+        *(f"notice {notice} is not delivered {late}" for notice in notices),
+    ]
 
 
 async def _is_published(world: World, workflow_id: str) -> bool:
@@ -142,6 +149,16 @@ def end_violations(histories: Mapping[str, Sequence[Fact]], study: Sequence[Fact
         closed = {fact["task_id"] for fact in facts if fact["kind"] in ("task_answered", "task_closed")}
         for task_id in sorted(opened - closed):
             yield f"{subject}: task {task_id} was never closed"
+
+
+def outcome_violations(histories: Mapping[str, Sequence[Fact]], arms: Iterable[Sequence[Fact]]) -> Iterator[str]:
+    """Name participants whose DLT outcomes an arm has not received, or not as often as they were judged."""
+    received = [fact for facts in arms for fact in facts if fact["kind"] == "outcome_reported"]
+    for subject, facts in histories.items():
+        judged = [fact["status"] for fact in facts if fact["kind"] == "dlt_judged"]
+        known = [fact["status"] for fact in received if fact["subject"] == subject]
+        if judged != known:
+            yield f"{subject}: DLT outcomes are {judged}, and an arm has received {known}"
 
 
 def notice_violations(histories: Iterable[Sequence[Fact]], notices: Sequence[Mapping[str, Any]]) -> Iterator[str]:

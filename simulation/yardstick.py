@@ -46,7 +46,7 @@ class Commands:
     """Publications and signals: given beside what the main loop does, and waited for where a run ends."""
 
     def __init__(self) -> None:
-        self._unpublished = 0
+        self._recorded = 0
         self._publisher: asyncio.Task[None] | None = None
         self._under_way: list[asyncio.Task[None]] = []
 
@@ -64,14 +64,14 @@ class Commands:
             await self._under_way.pop()
 
     def _publish(self, size: int) -> None:
-        self._unpublished += size
-        if self._unpublished and (self._publisher is None or self._publisher.done()):
+        self._recorded += size
+        if self._recorded and (self._publisher is None or self._publisher.done()):
             self._publisher = asyncio.create_task(self._publish_all())
             self._under_way.append(self._publisher)
 
     async def _publish_all(self) -> None:
-        while self._unpublished:
-            size, self._unpublished = self._unpublished, 0
+        while self._recorded:
+            size, self._recorded = self._recorded, 0
             await workflow.execute_activity(names.PUBLISH_FACTS, message_of(size), **activity_options.TRANSACTION)
 
 

@@ -98,4 +98,4 @@ async def empty_bank(pool: Pool) -> None:
     """Empty the bank, whose rows nobody can change or remove, for the next story."""
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL session_replication_role = replica")
-        await connection.execute("TRUNCATE custody, unit")
+        await connection.execute("TRUNCATE custody, unit, reservation_request")

@@ -26,3 +26,12 @@ number of attempts has no limit.
 
 RECEIVERS_AT_ONCE = 500
 """How many workflows are signalled at the same time: a quarter of what the server lets one workflow have under way."""
+
+LARGEST_PUBLICATION_BYTES = 500_000
+"""
+How many bytes of facts one publication holds, if it holds more than one: the server refuses payloads above 2 MiB, and a
+workflow that asks for one can do nothing any more.
+"""
+
+PAUSE_AFTER_FAILURE = timedelta(seconds=10)
+"""Before an activity that somebody failed by hand is scheduled anew."""

@@ -7,10 +7,12 @@ before the read model does (docs/decisions/0020).
 
 import asyncio
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any, Generic, TypeVar, cast
 
+from pydantic_core import to_json
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 from schemas import names
 from schemas.base import Role
@@ -77,11 +79,23 @@ class Journal(Generic[State, SomeFact]):
 
     async def _publish_all(self) -> None:
         while self._recorded:
-            facts = tuple(self._recorded)
-            await workflow.execute_activity(
-                names.PUBLISH_FACTS, self._publication(facts), **activity_options.TRANSACTION
-            )
-            del self._recorded[: len(facts)]
+            facts = self._next_facts()
+            try:
+                await workflow.execute_activity(
+                    names.PUBLISH_FACTS, self._publication(facts), **activity_options.TRANSACTION
+                )
+            except ActivityError as error:
+                # Somebody failed or cancelled it by hand: the facts are still to be published.
+                workflow.logger.warning("publication_failed", extra={"error": str(error.cause)})
+                await workflow.sleep(activity_options.PAUSE_AFTER_FAILURE)
+            else:
+                del self._recorded[: len(facts)]
+
+    def _next_facts(self) -> tuple[SomeFact, ...]:
+        """Return the first facts, as many as one payload may hold, and at least one."""
+        sizes = accumulate(len(to_json(fact)) for fact in self._recorded)
+        fitting = sum(size <= activity_options.LARGEST_PUBLICATION_BYTES for size in sizes)
+        return tuple(self._recorded[: max(1, fitting)])
 
     def _publication(self, facts: tuple[SomeFact, ...]) -> Publication:
         info = workflow.info()
@@ -91,7 +105,7 @@ class Journal(Generic[State, SomeFact]):
             workflow_id=info.workflow_id,
             run_id=info.run_id,
             owner=self._owner,
-            first_sequence=self.sequence - len(facts) + 1,
+            first_sequence=self.sequence - len(self._recorded) + 1,
             facts=cast("tuple[AnyFact, ...]", facts),
         )
 

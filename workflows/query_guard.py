@@ -42,7 +42,7 @@ class GuardedInstance(WorkflowInstance):
         """Pass the activation on, or fail it if it is a query that can't be answered."""
         queries = [job.query_workflow.query_id for job in act.jobs if job.HasField("query_workflow")]
         if len(queries) < len(act.jobs):
-            self._note(act)
+            self._observe_activation(act)
         elif QUERY_ALONE in queries:
             if self._may_be_ahead:
                 return _failed(act.run_id)
@@ -50,7 +50,7 @@ class GuardedInstance(WorkflowInstance):
             self._is_replaying = False
         return self._guarded.activate(act)
 
-    def _note(self, act: WorkflowActivation) -> None:
+    def _observe_activation(self, act: WorkflowActivation) -> None:
         time = act.timestamp.ToNanoseconds()
         self._may_be_ahead = not act.is_replaying and (self._is_replaying or time == self._time)
         self._time, self._is_replaying = time, act.is_replaying

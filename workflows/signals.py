@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+from schemas import names
 from workflows.activity_options import RECEIVERS_AT_ONCE
 
 Signal = tuple[str, str, object]
@@ -30,6 +31,10 @@ class Signals:
         self._waiting.append((workflow_id, signal, message))
         if self._sender is None or self._sender.done():
             self._sender = asyncio.create_task(self._send_all())
+
+    def add_for_participant(self, study: str, subject: str, signal: str, message: object) -> None:
+        """Send one to a participant's workflow."""
+        self.add(names.participant_id(study, subject), signal, message)
 
     @property
     def are_sent(self) -> bool:

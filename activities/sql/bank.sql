@@ -3,10 +3,16 @@
 -- name: queue_for_target
 SELECT pg_advisory_xact_lock(hashtextextended($1, 1))
 
--- name: reserved_under
+-- name: request
+SELECT units, reason FROM reservation_request WHERE key = $1
+
+-- name: answer_request
+INSERT INTO reservation_request (key, study, subject, units, reason, at) VALUES ($1, $2, $3, $4, $5, $6)
+
+-- name: still_reserved_under
 SELECT unit.unit_id, lot, donor, antigens, million_cells, quality, expires_on
-FROM custody JOIN unit USING (unit_id)
-WHERE key = $1 AND event = 'reserved' ORDER BY ordinal
+FROM unit_custody AS latest JOIN unit USING (unit_id)
+WHERE latest.key = $1 AND latest.event = 'reserved' ORDER BY ordinal
 
 -- name: free_units
 -- Units of other targets are left out here only to read fewer rows; the rule itself is `match_units`.
@@ -28,7 +34,10 @@ WHERE unit_id = $1 AND event = 'reserved' AND study = $4 AND subject = $5
 ON CONFLICT ON CONSTRAINT booked_once DO NOTHING
 
 -- name: is_booked
-SELECT EXISTS (SELECT FROM custody WHERE unit_id = $1 AND key = $2)
+SELECT EXISTS (
+    SELECT FROM custody
+    WHERE unit_id = $1 AND key = $2 AND event = 'infused' AND study = $3 AND subject = $4
+)
 
 -- name: load
 WITH loaded AS (

@@ -4,5 +4,5 @@
 INSERT INTO protocol (sha256, id, version, content) VALUES ($1, $2, $3, $4)
 ON CONFLICT (sha256) DO NOTHING RETURNING sha256
 
--- name: load
-SELECT content FROM protocol WHERE sha256 = $1
+-- name: restore
+UPDATE protocol SET content = $2 WHERE sha256 = $1 AND content <> $2 RETURNING sha256

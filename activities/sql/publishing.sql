@@ -44,6 +44,12 @@ SELECT study, task_id, $3, CASE $3 WHEN 'escalated' THEN 'operations' ELSE role 
 FROM task WHERE study = $1 AND task_id = $2
 ON CONFLICT ON CONSTRAINT notified_once DO NOTHING
 
+-- name: settle_notices
+-- Of notices that this transaction has written: nobody needs one of a task that is not open any more.
+UPDATE outbox SET delivered_at = now() FROM task
+WHERE task.workflow_id = $1 AND task.status <> 'open' AND outbox.created_at = now()
+      AND outbox.study = task.study AND outbox.task_id = task.task_id
+
 -- name: announce
 -- Whoever listens (a page, a virtual site) reads again; nothing depends on it.
 SELECT pg_notify('trial_facts', $1)
@@ -60,6 +66,9 @@ DELETE FROM fact WHERE workflow_id = $1
 
 -- name: delete_tasks
 DELETE FROM task WHERE workflow_id = $1
+
+-- name: delete_tasks_by_id
+DELETE FROM task WHERE study = $1 AND task_id = ANY($2)
 
 -- name: tasks
 SELECT * FROM task WHERE workflow_id = $1 ORDER BY task_id

@@ -100,13 +100,13 @@ def node_of_normal_size(rules: RecistRules, lesion: NonTargetLesion, short_axis_
 
 def not_after_earlier(assessed_on: date, latest: date) -> Problem:
     """An assessment is not later than the one before it."""
-    rule = "assessments are told in the order of their dates, one a day"
+    rule = "assessments are reported in the order of their dates, one a day"
     return _out_of_range("assessed_on", assessed_on.isoformat(), rule, f"after {latest}")
 
 
 def lesion_missing(form: str, lesion: str, expected: str) -> Problem:
     """A lesion of the baseline is not in the assessment."""
-    rule = "every lesion of the baseline is told of at every assessment"
+    rule = "every lesion of the baseline is reported at every assessment"
     return _invalid(f"{form}.{lesion}", "(none)", rule, f"{expected} ('not_evaluable' if it could not be seen)")
 
 

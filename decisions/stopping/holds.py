@@ -4,6 +4,9 @@ from decisions.hashing import content_sha256
 from schemas.state.arm import ArmState
 from schemas.state.study import HoldRecord
 
+STUDY = "study"
+"""The scope of a hold on the whole study."""
+
 
 def hold_sha256(hold: HoldRecord) -> str:
     """Return the hash of a hold: by whom, when and why it was placed (21 CFR 11.70); 64 hex digits."""

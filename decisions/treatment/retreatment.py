@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 from decisions.treatment.cytokine import grade_on
-from schemas.protocol import DoseLevel
 from schemas.treatment.support import ResponseOn, RetreatmentRules, SupportState, SupportVerdict, TreatmentRecord
 
 _PROGRESSION = "PD"
@@ -33,15 +32,6 @@ def judge_retreatment(rules: RetreatmentRules, record: TreatmentRecord, today: d
     if seen is None or waits:
         return SupportVerdict(state=SupportState.NOT_YET, judged_on=today, reasons=waits, next_on=opens)
     return SupportVerdict(state=SupportState.OFFER, judged_on=today, reasons=_offer(rules, record, seen))
-
-
-def retreatment_dose(first: DoseLevel) -> DoseLevel:
-    """
-    Return the dose of each infusion of a further cycle: the first one's, neither more nor less.
-
-    Intra-participant escalation is not allowed (docs/domain.md, section 4).
-    """
-    return first
 
 
 def needs_lymphodepletion(

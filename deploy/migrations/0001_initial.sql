@@ -36,7 +36,12 @@ CREATE TABLE custody (
     why             text NOT NULL,
     recorded_at     timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT one_event_at_a_time PRIMARY KEY (unit_id, number),
+    holder_study    text GENERATED ALWAYS AS (CASE WHEN event IN ('returned', 'infused') THEN study END) STORED,
+    holder_subject  text GENERATED ALWAYS AS (CASE WHEN event IN ('returned', 'infused') THEN subject END) STORED,
     UNIQUE (unit_id, number, event),
+    UNIQUE (unit_id, number, study, subject),
+    CONSTRAINT reserved_for_the_same FOREIGN KEY (unit_id, previous_number, holder_study, holder_subject)
+        REFERENCES custody (unit_id, number, study, subject),
     CONSTRAINT booked_once UNIQUE (unit_id, key),
     CONSTRAINT follows_on FOREIGN KEY (unit_id, previous_number, previous_event)
         REFERENCES custody (unit_id, number, event),
@@ -56,25 +61,37 @@ CREATE VIEW unit_custody AS
 SELECT DISTINCT ON (unit_id) unit_id, number, event, key, ordinal, study, subject, at
 FROM custody ORDER BY unit_id, number DESC;
 
+-- What was answered to each request for units, also when it was none: a late attempt gets the same answer.
+CREATE TABLE reservation_request (
+    key     text PRIMARY KEY,
+    study   text NOT NULL,
+    subject text NOT NULL,
+    units   text[] NOT NULL,
+    reason  text NOT NULL,
+    at      timestamptz NOT NULL
+);
+
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% of % is refused: its rows are only ever appended to', TG_OP, TG_TABLE_NAME;
 END $$;
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON unit EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON custody EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON reservation_request
+    EXECUTE FUNCTION refuse_change();
 
 CREATE TABLE fact (
     workflow_id text NOT NULL,
-    sequence    integer NOT NULL,
+    sequence    integer NOT NULL CHECK (sequence >= 1),
     study       text NOT NULL,
     owner       text NOT NULL,
     run_id      text NOT NULL,
     kind        text NOT NULL,
-    at          timestamptz NOT NULL,
+    at          timestamptz NOT NULL CHECK (at BETWEEN '1900-01-01Z' AND '9000-01-01Z'),
     who         text NOT NULL,
     role        text NOT NULL,
     why         text NOT NULL,
-    body        jsonb NOT NULL,
+    body        jsonb NOT NULL CHECK (jsonb_typeof(body) = 'object'),
     PRIMARY KEY (workflow_id, sequence)
 );
 CREATE INDEX fact_by_study ON fact (study, owner, sequence);

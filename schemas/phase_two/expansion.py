@@ -16,13 +16,6 @@ from schemas.screening.panel import Antigen
 Rate = Annotated[float, Field(gt=0, lt=1, description="A fraction, neither 0 nor 1.")]
 
 
-class DesignKind(StrEnum):
-    """Which of the designs with the wanted error rates: the smallest expected, or the smallest total sample size."""
-
-    OPTIMAL = "optimal"
-    MINIMAX = "minimax"
-
-
 class SimonDesign(Frozen):
     """
     Simon's two-stage design, sizes in evaluable participants.

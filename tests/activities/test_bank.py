@@ -81,6 +81,31 @@ async def test_a_reservation_that_is_asked_for_again_is_the_same(pool: Pool, ban
     assert await events(pool, "P01-0001") == ["loaded", "reserved"]
 
 
+async def test_a_late_attempt_of_a_request_that_got_nothing_gets_nothing(pool: Pool, bank: BankActivities) -> None:
+    """Nothing was free, and the participant waits; a late attempt of the same request must not take what came since."""
+    await empty_bank(pool)
+    assert (await bank.reserve_units(reserve("CN01-001", "early"))).units == ()
+    text = bank_csv([(Antigen.MESOTHELIN,)], units=2, million_cells=100, first_expiry=NOW.date() + timedelta(days=900))
+    await load_units(pool, text, NOW.date(), "pharmacist-01")
+
+    assert (await bank.reserve_units(reserve("CN01-001", "early"))).units == ()
+    assert await events(pool, "P01-0001") == ["loaded"]
+
+
+async def test_an_old_request_does_not_give_out_units_that_somebody_else_has_now(
+    pool: Pool, bank: BankActivities
+) -> None:
+    """A run that was reset asks again for what was returned since, and reserved for another: it waits, and says so."""
+    await bank.reserve_units(reserve("CN01-001", "old"))
+    await bank.return_units(give_back("CN01-001", "P01-0001", "return-old"))
+    await bank.reserve_units(reserve("CN01-002"))
+
+    with pytest.raises(ApplicationError, match="P01-0001 were reserved under old, and are not any more") as info:
+        await bank.reserve_units(reserve("CN01-001", "old"))
+
+    assert (info.value.type, info.value.non_retryable) == (NOT_RESERVED, False)
+
+
 async def test_a_late_retry_of_a_return_does_not_take_the_unit_from_whoever_has_it_now(
     pool: Pool, bank: BankActivities
 ) -> None:
@@ -126,6 +151,8 @@ FORGED: dict[str, tuple[int, str, str | None]] = {
     "a gap in the chain": (5, "returned", "reserved"),
     "loaded again": (3, "loaded", None),
     "after an event that did not happen": (3, "reserved", "returned"),
+    "infused in somebody else": (3, "infused", "reserved"),
+    "returned by somebody else": (3, "returned", "reserved"),
 }
 
 

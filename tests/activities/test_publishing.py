@@ -4,23 +4,26 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
 import pytest
 from pydantic import TypeAdapter
 from temporalio.exceptions import ApplicationError
 
 from activities.publishing import READ_MODEL_DIFFERS, PublishingActivities
-from activities.read_model import fact_of_row, fact_rows, waiting_publications
+from activities.read_model import fact_of_row, fact_rows, protocol_content, waiting_publications
 from client.trial_client import TrialClient
 from history.reading import facts_in, fetch_runs
 from history.rebuild import Rebuilt, rebuild
-from history.rows import rows_of
+from history.rows import event_rows
 from protocols.loader import LoadedProtocol
+from schemas.base import Role
+from schemas.commands.commands import ReportAdverseEvent
 from schemas.facts import AnyFact
 from schemas.messages import Publication
 from simulation.world import World
 from tests.history.replaying import replay_all
 from tests.workflows.safety_stories import mild, report
-from tests.workflows.stories import Case, caught_up, eventually, one
+from tests.workflows.stories import Case, caught_up, envelope, eventually, one
 
 FACTS: TypeAdapter[tuple[AnyFact, ...]] = TypeAdapter(tuple[AnyFact, ...])
 MANY = 25
@@ -124,7 +127,45 @@ async def test_a_database_that_is_away_blocks_no_answer_and_is_caught_up_with_by
     reports = {fact.event_id for fact in facts if fact.fact["kind"] == "adverse_event_reported"}
     assert len(reports) <= 2
     assert [done.difference for done in await replay_all(runs)] == [None]
-    assert [row for row in rows_of(runs[0]) if row.what.startswith("  fact ") and "panel" in row.detail]
+    assert [row for row in event_rows(runs[0]) if row.what.startswith("  fact ") and "panel" in row.detail]
+
+
+async def test_what_a_failed_publication_has_written_is_known_when_it_comes_again(
+    world: World, protocol: LoadedProtocol
+) -> None:
+    """An attempt was given up after its commit: it comes again with what was recorded since, and nothing is doubled."""
+    case = await one(world, protocol)
+    await case.reach("antigen-panel-1")
+    whole, other_id = await publication_of(case), f"{case.workflow_id}-again"
+    early = whole.model_copy(update={"workflow_id": other_id, "facts": whole.facts[:1]})
+    again = early.model_copy(update={"facts": whole.facts[:2]})
+    await world.pool.execute("DELETE FROM task WHERE workflow_id = $1", case.workflow_id)
+    publishing = PublishingActivities(world.pool)
+
+    await publishing.publish_facts(early)
+    await publishing.publish_facts(again)
+
+    assert [row["sequence"] for row in await fact_rows(world.pool, other_id)] == [1, 2]
+    assert len(await world.pool.fetch("SELECT FROM task WHERE workflow_id = $1", other_id)) == 1
+
+
+async def test_a_long_outage_is_caught_up_with_in_publications_that_the_server_takes(
+    world: World, protocol: LoadedProtocol
+) -> None:
+    """More is recorded while nothing can be shown than one payload may hold: it comes in several, in order."""
+    case = await one(world, protocol)
+    task = await case.reach("biopsy-1")
+    reason = "because " * 240
+
+    async with locked_facts(world):
+        await case.send(task)
+        for _ in range(300):
+            event, who = mild(case), envelope(Role.INVESTIGATOR, case.now, reason)
+            await world.client.report_adverse_event(case.subject, ReportAdverseEvent(envelope=who, event=event))
+
+    facts = facts_in(await caught_up(world, case.workflow_id))
+    assert [fact.sequence for fact in facts] == list(range(1, len(facts) + 1))
+    assert len({fact.event_id for fact in facts if fact.fact["why"] == reason}) > 1
 
 
 async def test_facts_stand_in_the_history_without_code(world: World, protocol: LoadedProtocol) -> None:
@@ -177,7 +218,8 @@ async def test_a_publication_waits_for_a_rebuild_that_names_what_was_altered(
     kept = {row["sequence"] for row in right["fact"] if row["workflow_id"] == workflow_id}
     now = [row for row in (await shown(world))["fact"] if row["workflow_id"] == workflow_id and row["sequence"] in kept]
     assert now == [row for row in right["fact"] if row["workflow_id"] == workflow_id]
-    assert (await shown(world))["outbox"][: len(right["outbox"])] == right["outbox"]
+    notices = {row["id"]: row for row in (await shown(world))["outbox"]}
+    assert [notices[row["id"]] for row in right["outbox"]] == right["outbox"]
 
 
 async def _waits(world: World, workflow_id: str) -> bool:
@@ -199,3 +241,61 @@ async def test_a_read_model_that_was_dropped_is_rebuilt(world: World, protocol: 
     assert all("missing" in difference for each in differences.values() for difference in each)
     assert await shown(world) == before
     assert await world.pool.fetch("SELECT * FROM custody ORDER BY unit_id, number") == custody
+
+
+FORGED = {
+    "another participant's": "UPDATE fact SET owner = 'CN09-999' WHERE workflow_id = $1 AND sequence = 2",
+    "a task moved away": "UPDATE task SET workflow_id = 'participant/x/CN09-999' WHERE workflow_id = $1",
+    "another time": "UPDATE fact SET at = at + interval '1 day' WHERE workflow_id = $1 AND sequence = 2",
+    "a body of nothing": "UPDATE fact SET body = '{}' WHERE workflow_id = $1 AND sequence = 2",
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+async def test_whatever_was_altered_is_named_and_mended(world: World, protocol: LoadedProtocol, name: str) -> None:
+    """A rebuild never stops at what it is there to mend."""
+    case = await one(world, protocol)
+    await case.reach("antigen-panel-1")
+    before = await shown(world)
+    await world.pool.execute(FORGED[name], case.workflow_id)
+
+    differences = await rebuilt(world)
+
+    assert differences[case.workflow_id]
+    assert await shown(world) == before
+    assert await rebuilt(world) == {}
+
+
+IMPOSSIBLE = (
+    "UPDATE fact SET sequence = 0 WHERE workflow_id = $1 AND sequence = 1",
+    "UPDATE fact SET body = '[1]' WHERE workflow_id = $1",
+    "UPDATE fact SET at = '20000-01-01' WHERE workflow_id = $1",
+)
+
+
+@pytest.mark.parametrize("statement", IMPOSSIBLE)
+async def test_what_could_not_be_read_again_cannot_be_written(
+    world: World, protocol: LoadedProtocol, statement: str
+) -> None:
+    """A fact has a number from 1 on, an object as its body, and a time that people live to see."""
+    case = await one(world, protocol)
+    await case.reach("biopsy-1")
+
+    with pytest.raises(asyncpg.CheckViolationError):
+        await world.pool.execute(statement, case.workflow_id)
+
+
+async def test_an_altered_protocol_is_put_right(world: World, protocol: LoadedProtocol) -> None:
+    """Somebody widens the dose's tolerance in the database: the rebuild names it, and restores what was registered."""
+    await one(world, protocol)
+    sha256 = protocol.reference.sha256
+    await world.pool.execute(
+        "UPDATE protocol SET content = jsonb_set(content, '{infusions,dose_tolerance_fraction}', '0.9') "
+        "WHERE sha256 = $1",
+        sha256,
+    )
+
+    differences = await rebuilt(world)
+
+    assert [each for each in differences[f"study/{world.client.study}"] if "altered" in each and "protocol" in each]
+    assert await protocol_content(world.pool, sha256) == protocol.protocol.model_dump(mode="json")

@@ -24,8 +24,8 @@ async def test_a_history_is_exported_and_replayed(participant: Trial, tmp_path: 
     assert [run["same"] for run in replayed] == [True] * 4
     assert replayed[0]["events"] == written["events"]
     table = (await participant("audit", "export", WHO)).out
-    assert "task_answered" in table
-    assert "coord-01 (coordinator)" in table
+    for words in ("task_answered", "coord-01", "(coordinator)"):
+        assert words in table
 
 
 async def test_a_history_that_was_changed_differs_in_the_replay(participant: Trial, tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ async def test_an_amendment_keeps_what_was_said_before(participant: Trial) -> No
 
 
 async def test_an_amendment_of_what_is_not_there_is_refused(participant: Trial) -> None:
-    """A stale version is refused on record; an unknown event, a needless amendment and a needed field are not sent."""
+    """A stale version and a needless amendment are refused on record; an unknown event is not even sent."""
     await participant.ok(*REPORT, *CRS, "--grade", "1", *INVESTIGATOR)
     before = await participant.state(WHO)
     grade = ("--grade", "2", *WHY, *INVESTIGATOR)
@@ -185,7 +185,7 @@ async def test_an_amendment_of_what_is_not_there_is_refused(participant: Trial) 
     clear.refuses(Exit.BAD_INPUT, "--clear = grade", "can't be empty", "ended_on")
     (await participant(*AMEND, "AE-001", "--clear", "age", *WHY, *INVESTIGATOR)).refuses(Exit.BAD_INPUT, "no field")
     assert await participant.state(WHO) == before
-    await finds_refusals(participant, WHO, "VersionChanged")
+    await finds_refusals(participant, WHO, "VersionChanged", "InvalidInput")
 
 
 # ---------------------------------------------------------------------- reports

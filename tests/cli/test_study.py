@@ -34,7 +34,7 @@ STUDY_COMMANDS = (
 async def test_a_study_that_nobody_started_is_unknown(trial: Trial, a_study: str, words: tuple[str, ...]) -> None:
     """The message names it and the studies that there are, and the exit code is the one for 'unknown'."""
     name = trial.environment["TRIAL_STUDY"]
-    (await trial(*words)).refuses(Exit.UNKNOWN, f"study {name} was never started", "expected", "study-")
+    (await trial(*words)).refuses(Exit.UNKNOWN, name, "was never started", "expected", "study-")
 
 
 @pytest.fixture

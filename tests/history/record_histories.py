@@ -36,7 +36,7 @@ from worker import make_worker
 FOLDER = Path(__file__).parents[1] / "histories"
 STUDY = "recorded-01"
 VERSION = "0.1.0"
-# In the order in which they come to the door.
+# In the order of their enrolment.
 STORIES: dict[str, dict[str, object]] = {
     "single-completed": {},
     "dual-completed": {"dual": True},

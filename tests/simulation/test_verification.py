@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from simulation.custody_check import custody_violations
-from simulation.verification import end_violations, notice_violations, step_violations
+from simulation.verification import end_violations, notice_violations, outcome_violations, step_violations
 
 SUBJECT, OTHER, UNIT = "CN01-001", "CN01-002", "P01-0001"
 
@@ -85,6 +85,21 @@ def test_a_participant_whose_step_or_end_was_lost_is_named() -> None:
         f"{SUBJECT}: ended as [], and the study has received []",
         f"{SUBJECT}: task 01 was never closed",
     ]
+
+
+@pytest.mark.parametrize(
+    ("received", "found"),
+    [
+        (["no_dlt"], []),
+        ([], [f"{SUBJECT}: DLT outcomes are ['no_dlt'], and an arm has received []"]),
+        (["no_dlt"] * 2, [f"{SUBJECT}: DLT outcomes are ['no_dlt'], and an arm has received ['no_dlt', 'no_dlt']"]),
+    ],
+    ids=["once", "lost", "twice"],
+)
+def test_an_outcome_reaches_the_arm_once(received: list[str], found: list[str]) -> None:
+    arm = [{"kind": "outcome_reported", "subject": SUBJECT, "status": status} for status in received]
+
+    assert list(outcome_violations({SUBJECT: [{"kind": "dlt_judged", "status": "no_dlt"}]}, [arm])) == found
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,11 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
-from history.reading import fetch_runs
 from protocols.loader import LoadedProtocol
 from schemas import names
 from simulation.trial import start_study
 from simulation.world import World
-from tests.workflows.stories import one
+from tests.workflows.stories import caught_up, one
 
 MARKER = "Marker Person 1970-01-31"
 ENVELOPE = {"person": "coordinator-01", "role": "coordinator", "site": "CN01", "time": "2026-11-24T09:00:00Z"}
@@ -44,7 +43,7 @@ async def test_a_name_is_kept_in_no_history_no_log_and_no_table(
     with pytest.raises(WorkflowUpdateFailedError):
         await study.execute_update("enroll", PLANTED[where])
 
-    histories = [run.to_json() for run in await fetch_runs(world.client.temporal, study.id)]
+    histories = [run.to_json() for run in await caught_up(world, study.id)]
     tables = [await world.pool.fetch(f"SELECT * FROM {table}") for table in ("fact", "task", "outbox")]  # noqa: S608
     printed = capfd.readouterr()
     for text in (*histories, repr(tables), printed.out, printed.err, caplog.text):

@@ -4,14 +4,28 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 from activities.bank_file import load_units
-from activities.read_model import custody_of
+from activities.read_model import custody_of, tasks_of
+from client.trial_client import TrialClient
 from protocols.loader import LoadedProtocol
 from schemas.dlt.outcome import Disposition
+from schemas.safety.adverse_events import Seriousness
 from schemas.state.arm import SlotState
 from schemas.state.participant import Stage
 from simulation.trial import bank_csv
 from simulation.world import World
-from tests.workflows.stories import MESOTHELIN, SINGLE, begin, load_bank, one, somebody, units_by_state, without_stagger
+from tests.workflows.safety_stories import mild, report
+from tests.workflows.stories import (
+    MESOTHELIN,
+    SINGLE,
+    Case,
+    begin,
+    eventually,
+    load_bank,
+    one,
+    somebody,
+    units_by_state,
+    without_stagger,
+)
 
 
 async def test_a_participant_waits_for_product_without_keeping_the_slot(world: World, protocol: LoadedProtocol) -> None:
@@ -118,3 +132,41 @@ async def test_infused_units_stay_with_the_participant_in_the_custody_record(
     ]
     assert {row["who"] for row in rows if row["event"] == "infused"} == {"coordinator-01"}
     assert await units_by_state(world, case.subject) == (0, 3)
+
+
+async def test_while_an_infusion_waits_for_the_bank_to_be_put_right_a_serious_event_opens_its_tasks(
+    world: World, protocol: LoadedProtocol
+) -> None:
+    """Somebody has returned the reserved unit by hand: its infusion is on record, and waits; nothing else does."""
+    case = await one(world, protocol)
+    task = await case.reach("infusion-1")
+    await by_hand(world, task["detail"]["unit"], "returned")
+    world.client = TrialClient(world.client.temporal, world.client.study)
+    await case.send(task)
+
+    await report(case, mild(case, seriousness=(Seriousness.HOSPITALISATION,)))
+    await eventually(lambda: _asks(case, "sae_report"), "the report to the sponsor is on the worklist")
+    assert await units_by_state(world, case.subject) == (2, 0)
+
+    await by_hand(world, task["detail"]["unit"], "reserved")
+    await eventually(lambda: _has_units(case, (2, 1)), "the infusion is booked")
+    await case.reach("treatment-check-infusion-2")
+
+
+async def by_hand(world: World, unit_id: str, event: str) -> None:
+    """Append an event to a unit's custody, past the program."""
+    await world.pool.execute(
+        "INSERT INTO custody (unit_id, number, event, previous_event, key, study, subject, at, who, why) "
+        "SELECT unit_id, number + 1, $2, event, 'by hand: ' || $2, study, subject, now(), 'operations-01', 'by hand' "
+        "FROM unit_custody WHERE unit_id = $1",
+        unit_id,
+        event,
+    )
+
+
+async def _asks(case: Case, kind: str) -> bool:
+    return any(task["kind"] == kind for task in await tasks_of(case.world.pool, case.workflow_id))
+
+
+async def _has_units(case: Case, counts: tuple[int, int]) -> bool:
+    return await units_by_state(case.world, case.subject) == counts

@@ -207,15 +207,13 @@ async def test_the_same_summary_again_is_no_news(world: World, protocol: LoadedP
     case = await due(world, protocol)
     signed = await read_and_sign(world)
     summary = (await world.arm_state(SINGLE)).summaries[case.subject]
-    report = m.SafetyReport(
-        subject=case.subject, arm=SINGLE, occurred_on=case.today, summary=summary, why="told once more"
-    )
+    report = m.SafetyReport(subject=case.subject, arm=SINGLE, phase=1, summary=summary, why="reported once more")
 
     arm = world.client.temporal.get_workflow_handle(names.arm_id(world.client.study, SINGLE))
     await arm.signal("report_safety", report)
 
     await escalate(world, signed)
-    assert [fact for fact in await decided(world) if fact["why"] == "told once more"] == []
+    assert [fact for fact in await decided(world) if fact["why"] == "reported once more"] == []
 
 
 async def test_a_protocol_without_signatures_asks_for_none(world: World, protocol: LoadedProtocol) -> None:

@@ -9,7 +9,6 @@ from decisions.schedule.tasks import plan_task
 from decisions.stopping.holds import freed_by_review, review_hold
 from schemas import facts as f
 from schemas import messages as m
-from schemas import names
 from schemas.commands.commands import Accepted, Decide, DecisionAction, Envelope
 from schemas.dose.packet import PacketWithHash
 from schemas.problem import Problem
@@ -120,11 +119,11 @@ class Committee:
         make = f.HoldPlaced if held else f.HoldLifted
         self._journal.record(make(scope=scope, **system(why)))
         subjects = self._state.held_for_review if held else ()
-        self._signal(subjects, m.HoldChange(scope=scope, held=held, who="system", why=why))
+        self._signal_hold(subjects, m.HoldChange(scope=scope, held=held, who="system", why=why))
 
-    def _signal(self, subjects: tuple[str, ...], change: m.HoldChange) -> None:
+    def _signal_hold(self, subjects: tuple[str, ...], change: m.HoldChange) -> None:
         for subject in subjects:
-            self._signals.add(names.participant_id(self._state.study, subject), "change_hold", change)
+            self._signals.add_for_participant(self._state.study, subject, "change_hold", change)
 
     # ------------------------------------------------------------------ what it is asked
 
@@ -187,7 +186,7 @@ class Committee:
         kept = f"; not dosed at a level that was left: {', '.join(still)}" if still else ""
         self._change_hold(why + kept, held=False)
         scope = review_hold(self._state.arm)
-        self._signal(freed, m.HoldChange(scope=scope, held=False, who=envelope.person, why=why))
+        self._signal_hold(freed, m.HoldChange(scope=scope, held=False, who=envelope.person, why=why))
 
 
 def _in_words(recommendation: Recommendation) -> dict[str, str]:
@@ -196,6 +195,3 @@ def _in_words(recommendation: Recommendation) -> dict[str, str]:
         "level": str(recommendation.level or "-"),
         "why": recommendation.why,
     }
-
-
-__all__ = ["REVIEW", "Committee"]

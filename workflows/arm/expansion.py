@@ -8,6 +8,7 @@ from schemas.commands.commands import DecisionAction
 from schemas.phase_two.expansion import ExpansionAction, ExpansionDecision, ExpansionVerdict
 from schemas.state.arm import ArmState, ArmStatus
 from schemas.state.participant import Target
+from workflows.arm.slot_refusal import refuse_slot
 from workflows.journal import Journal, system
 from workflows.signals import Signals
 
@@ -51,9 +52,7 @@ class ArmExpansion:
         why = rules.refusal_reason(self._state, target)
         if why is None:
             return False
-        self._signal(subject, "refuse_slot", m.ArmRefusal(arm=self._state.arm, why=why))
-        if self._state.arm in self._state.holds:
-            self._signal(subject, "change_hold", left_hold(self._state.arm))
+        refuse_slot(self._signals, self._state, subject, why)
         return True
 
     def receive_response(self, report: m.ResponseReport) -> None:
@@ -77,7 +76,7 @@ class ArmExpansion:
         stage = self._state.expansions[target].stage
         why = f"Phase 2, {target}, stage {stage}: {dose:g} million cells, the RP2D (dose level {slot.level})"
         self._journal.record(f.SlotGiven(subject=subject, slot=slot, **system(why)))
-        self._signal(subject, "grant_slot", m.SlotGrant(slot=slot, why=why))
+        self._signals.add_for_participant(self._state.study, subject, "grant_slot", m.SlotGrant(slot=slot, why=why))
 
     def _judge(self) -> None:
         for key in self._state.expansions:
@@ -106,11 +105,3 @@ class ArmExpansion:
                 rp2d_level=self._state.rp2d_level,
             )
             self._signals.add(names.study_id(self._state.study), "report_expansion", news)
-
-    def _signal(self, subject: str, signal: str, message: object) -> None:
-        self._signals.add(names.participant_id(self._state.study, subject), signal, message)
-
-
-def left_hold(arm: str) -> m.HoldChange:
-    """Say that an arm's hold is over for somebody whom the arm has refused: its end would never be signalled."""
-    return m.HoldChange(scope=arm, held=False, who="system", why=f"no participant of {arm} any more")

@@ -36,7 +36,7 @@ class ArmStopping:
         if not held:
             change = m.HoldChange(scope=arm, held=True, who="system", why=finding.why, rule=finding.rule_id)
             for subject in subjects_concerned(self._journal.state):
-                self._signals.add(names.participant_id(self._journal.state.study, subject), "change_hold", change)
+                self._signals.add_for_participant(self._journal.state.study, subject, "change_hold", change)
         news = m.StoppingReport(arm=arm, finding=finding)
         self._signals.add(names.study_id(self._journal.state.study), "report_stopping", news)
 

@@ -15,7 +15,8 @@ from schemas.schedule.task import TaskEnd
 from schemas.state.arm import ArmState, ArmStatus
 from schemas.state.participant import Slot
 from workflows.arm.committee import Committee
-from workflows.arm.expansion import ArmExpansion, left_hold
+from workflows.arm.expansion import ArmExpansion
+from workflows.arm.slot_refusal import refuse_slot
 from workflows.arm.stopping import ArmStopping, subjects_concerned
 from workflows.journal import Journal, hold_fact, person, reject, system
 from workflows.logs import workflow_log
@@ -62,16 +63,16 @@ class ArmWorkflow:
             self._give_slots()
             self._expansion.serve()
             self._committee.ask_if_due()
-            served = self._journal.sequence
+            reviewed = self._journal.sequence
             self._journal.publish()
             if self._cohort_is_decided() or workflow.info().is_continue_as_new_suggested():
                 await drain(self._journal, self._signals)
                 state, sequence = self._state, self._journal.sequence
                 workflow.continue_as_new(self._start.model_copy(update={"state": state, "sequence": sequence}))
-            await self._wait(served)
+            await self._wait(reviewed)
 
-    async def _wait(self, served: int) -> None:
-        await wait_until(next_deadline(self._state.tasks.values()), or_when=lambda: self._journal.sequence != served)
+    async def _wait(self, reviewed: int) -> None:
+        await wait_until(next_deadline(self._state.tasks.values()), or_when=lambda: self._journal.sequence != reviewed)
 
     def _give_slots(self) -> None:
         while (subject := next_subject(self._start.escalation, self._state)) is not None:
@@ -87,14 +88,11 @@ class ArmWorkflow:
             )
             why = f"cohort {state.cohort}, dose level {level.level}: {level.million_cells:g} million cells"
             self._journal.record(f.SlotGiven(subject=subject, slot=slot, **system(why)))
-            self._signal(subject, "grant_slot", m.SlotGrant(slot=slot, why=why))
+            self._signals.add_for_participant(state.study, subject, "grant_slot", m.SlotGrant(slot=slot, why=why))
 
     def _cohort_is_decided(self) -> bool:
         earlier = self._start.state.decisions if self._start.state else ()
         return len(self._state.decisions) > len(earlier)
-
-    def _signal(self, subject: str, signal: str, message: object) -> None:
-        self._signals.add(names.participant_id(self._state.study, subject), signal, message)
 
     # ------------------------------------------------------------------ what participants report
 
@@ -103,7 +101,7 @@ class ArmWorkflow:
         """A participant waits for a slot; a closed arm refuses at once."""
         if self._state.status is ArmStatus.CLOSED:
             refusal = m.ArmRefusal(arm=self._state.arm, why="the arm is closed in Phase 1")
-            self._signal(request.subject, "refuse_slot", refusal)
+            self._signals.add_for_participant(self._state.study, request.subject, "refuse_slot", refusal)
             return
         if self._expansion.refuse_if_closed(request.subject, request.target):
             return
@@ -112,7 +110,7 @@ class ArmWorkflow:
         # The study signals its own holds to its participants; passed on from here, one could arrive after its end.
         if self._state.arm in self._state.holds:
             held = m.HoldChange(scope=self._state.arm, held=True, who="system", why=f"{self._state.arm} is held")
-            self._signal(request.subject, "change_hold", held)
+            self._signals.add_for_participant(self._state.study, request.subject, "change_hold", held)
 
     @workflow.signal
     def take_slot_back(self, back: m.SlotBack) -> None:
@@ -175,7 +173,7 @@ class ArmWorkflow:
         self._journal.record(hold_fact(change))
         if change.scope == self._state.arm:
             for subject in subjects_concerned(self._state):
-                self._signal(subject, "change_hold", change)
+                self._signals.add_for_participant(self._state.study, subject, "change_hold", change)
 
     # ------------------------------------------------------------------ the committee
 
@@ -231,11 +229,6 @@ class ArmWorkflow:
             return
         rp2d = level if action is DecisionAction.DECLARE_RP2D else None
         why = f"RP2D declared at dose level {rp2d}" if rp2d else "stopped by the committee"
-        self._refuse_waiting(why)
-        self._journal.record(f.ArmClosed(rp2d_level=rp2d, **system(why)))
-
-    def _refuse_waiting(self, why: str) -> None:
         for subject in self._state.queue:
-            self._signal(subject, "refuse_slot", m.ArmRefusal(arm=self._state.arm, why=why))
-            if self._state.arm in self._state.holds:
-                self._signal(subject, "change_hold", left_hold(self._state.arm))
+            refuse_slot(self._signals, self._state, subject, why)
+        self._journal.record(f.ArmClosed(rp2d_level=rp2d, **system(why)))

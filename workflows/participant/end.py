@@ -9,6 +9,7 @@ from schemas.facts import ParticipationEnded
 from workflows.journal import system
 from workflows.participant import dlt, placement, product
 from workflows.participant.arm_reports import ArmReports
+from workflows.participant.infusions import report_first_dose
 from workflows.participant.schedule import Schedule
 
 
@@ -27,6 +28,7 @@ async def end_participation(
     for task in list(schedule.state.tasks.values()):
         if task.kind not in OUTLIVES_PARTICIPATION:
             schedule.tasks.cancel(task, reason)
+    report_first_dose(schedule)
     await product.book_infusions(schedule)
     await product.give_back(schedule, reason)
     reports.report_response(over=True)

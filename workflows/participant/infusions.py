@@ -93,9 +93,7 @@ def _cancel_task(schedule: Schedule, step: str) -> None:
 
 async def _follow_infusion(schedule: Schedule, number: int, step: str, infusion: InfusionGiven) -> None:
     given_on = infusion.started_at.date()
-    if step == FIRST_INFUSION:
-        move_day_zero(schedule, given_on, "the first infusion is day 0")
-        schedule.signal_arm("report_first_dose", m.FirstDose(subject=schedule.state.subject, infused_on=given_on))
+    report_first_dose(schedule)
     rule = schedule.protocol.cytokine
     if rule.rules is None and number in rule.after_infusions:
         plan = TaskPlan(
@@ -107,6 +105,16 @@ async def _follow_infusion(schedule: Schedule, number: int, step: str, infusion:
         )
         schedule.tasks.open_once(plan)
     await product.book_infusions(schedule)
+
+
+def report_first_dose(schedule: Schedule) -> None:
+    """Report the first infusion to the arm, once; it is day 0, also of a participation that ends at the same moment."""
+    if not schedule.state.infusions or schedule.marks.first_dose_reported:
+        return
+    given_on = schedule.state.infusions[0].started_at.date()
+    move_day_zero(schedule, given_on, "the first infusion is day 0")
+    schedule.signal_arm("report_first_dose", m.FirstDose(subject=schedule.state.subject, infused_on=given_on))
+    schedule.mark(first_dose_reported=True)
 
 
 def _is_forbidden(state: ParticipantState) -> bool:

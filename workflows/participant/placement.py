@@ -2,8 +2,6 @@
 
 from datetime import date, timedelta
 
-from temporalio.exceptions import ApplicationError
-
 from decisions.screening.assignment import assign
 from schemas import facts as f
 from schemas import messages as m
@@ -40,7 +38,7 @@ async def take_a_place(schedule: Schedule) -> None:
 def _assign(schedule: Schedule) -> None:
     state = schedule.state
     if state.profile is None or state.panel is None:
-        raise ApplicationError("assignment before profiling", type="NotReady")
+        raise RuntimeError("assignment before profiling")
     result = assign(schedule.protocol, state.profile, state.panel.high_heterogeneity_risk, state.refused_arms)
     if result.choice is None:
         raise ScheduleEndedError(Disposition.SCREEN_FAILURE, result.why)
@@ -54,7 +52,7 @@ async def _wait_for_slot(schedule: Schedule) -> None:
     state = schedule.state
     if not schedule.marks.slot_asked:
         target = state.assignment.target if state.assignment and schedule.protocol.expansion else None
-        schedule.signal_arm("request_slot", m.SlotRequest(subject=state.subject, at=now(), target=target))
+        schedule.signal_arm("request_slot", m.SlotRequest(subject=state.subject, target=target))
         schedule.mark(slot_asked=True)
     await schedule.wait(lambda: schedule.state.slot is not None or schedule.state.assignment is None)
 

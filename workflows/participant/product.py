@@ -3,7 +3,6 @@
 from datetime import date
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
 
 from schemas import facts as f
 from schemas import messages as m
@@ -39,7 +38,7 @@ async def give_back(schedule: Schedule, why: str) -> None:
     """
     Give the units that were not infused back to the bank.
 
-    The activity starts once the history holds the fact: a unit that is free again may be somebody else's at once.
+    The activity starts once the history holds what leads to it: a free unit may be somebody else's at once.
     """
     state = schedule.state
     if not state.units:
@@ -71,7 +70,7 @@ async def book_infusions(schedule: Schedule) -> None:
 def _request(schedule: Schedule, count: int, last_infusion_on: date) -> UnitRequest:
     assignment, slot = schedule.state.assignment, schedule.state.slot
     if assignment is None or slot is None:
-        raise ApplicationError("no product without an assignment and a slot", type="NotReady")
+        raise RuntimeError("no product without an assignment and a slot")
     return UnitRequest(
         target=assignment.target, million_cells=slot.million_cells, count=count, last_infusion_on=last_infusion_on
     )

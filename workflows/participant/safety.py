@@ -157,7 +157,6 @@ class Safety:
                     subject=self._state.subject,
                     arm=slot.arm,
                     phase=slot.phase,
-                    occurred_on=now().date(),
                     summary=summary,
                     why=why,
                 )

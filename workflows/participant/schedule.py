@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Protocol, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 from decisions.state.participant import DISPOSITIONS
 from schemas import names
@@ -77,7 +77,10 @@ class Schedule:
 
     async def load_protocol(self) -> None:
         """Load the protocol that the study has registered, by its hash, into this run's history."""
-        loaded = await self.execute(names.LOAD_PROTOCOL, self._start.protocol, TrialProtocol)
+        self.journal.publish()
+        loaded: TrialProtocol = await workflow.execute_activity(
+            names.LOAD_PROTOCOL, self._start.protocol, result_type=TrialProtocol, **activity_options.TRANSACTION
+        )
         self._protocol = loaded
         self.tasks.times = loaded.tasks
 
@@ -88,7 +91,7 @@ class Schedule:
     def day(self, offset: int) -> datetime:
         """Return the beginning of a day of the schedule, counted from day 0."""
         if self.state.day_zero is None:
-            raise ApplicationError("day 0 is not planned yet", type="NotReady")
+            raise RuntimeError("day 0 is not planned yet")
         return start_of(self.state.day_zero + timedelta(days=offset))
 
     def skip(self, step: str, why: str) -> None:
@@ -98,12 +101,33 @@ class Schedule:
     # ------------------------------------------------------------------ others
 
     async def execute(self, activity: str, request: object, result_type: type[Result]) -> Result:
-        """Run an activity and wait for its result; what is recorded is published meanwhile."""
+        """
+        Run an activity and wait for its result, however long it takes.
+
+        What the activity waits for may have to be put right by people. So everything beside the schedule is reviewed
+        and published meanwhile: an adverse event opens its tasks, and deadlines are kept. Its result is never given up:
+        it may have changed the bank.
+        """
+        while True:
+            handle = workflow.start_activity(activity, request, result_type=result_type, **activity_options.TRANSACTION)
+            while not handle.done():
+                await self._review_until(handle.done)
+            try:
+                result: Result = await handle
+            except ActivityError as error:
+                # Somebody failed or cancelled it by hand. It has a key: done again, it changes nothing twice.
+                workflow.logger.warning("activity_failed", extra={"activity": activity, "error": str(error.cause)})
+                await workflow.sleep(activity_options.PAUSE_AFTER_FAILURE)
+            else:
+                return result
+
+    async def _review_until(self, done: Callable[[], bool]) -> None:
+        ending = self.state.end is not None or self.marks.ending is not None
+        self._review(ending=ending)
+        reviewed = self.journal.sequence
         self.journal.publish()
-        result: Result = await workflow.execute_activity(
-            activity, request, result_type=result_type, **activity_options.TRANSACTION
-        )
-        return result
+        moment = self._next_at(None, ending=ending)
+        await wait_until(moment, or_when=lambda: done() or self.journal.sequence != reviewed)
 
     def signal_arm(self, signal: str, message: object) -> None:
         """Leave a signal for the arm that the participant is assigned to, if any."""
@@ -153,8 +177,8 @@ class Schedule:
             each.review(ending=ending)
 
     def _next_at(self, until: datetime | None, *, ending: bool) -> datetime | None:
-        moments = (until, *(each.next_at(ending=ending) for each in self.reviews))
-        return min((moment for moment in moments if moment is not None), default=None)
+        deadlines = (until, *(each.next_at(ending=ending) for each in self.reviews))
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def _leave_if_ended(self) -> None:
         if self.state.end is not None:

@@ -1,6 +1,7 @@
 """The study's stopping rules, and the holds that they and the arms' rules place."""
 
 from decisions.safety.records import study_findings
+from decisions.stopping.holds import STUDY
 from schemas import facts as f
 from schemas import messages as m
 from schemas import names
@@ -8,9 +9,6 @@ from schemas.state.study import StudyState
 from schemas.stopping.rules import StoppingFinding, StoppingRules
 from workflows.journal import Journal, system
 from workflows.signals import Signals
-
-STUDY = "study"
-"""The scope of a hold on the whole study."""
 
 
 class StudyStopping:
@@ -45,6 +43,6 @@ class StudyStopping:
         change = m.HoldChange(scope=STUDY, held=True, who="system", why=finding.why, rule=finding.rule_id)
         # Participants first: it is their infusions that must not start.
         for subject in state.active:
-            self._signals.add(names.participant_id(state.study, subject), "change_hold", change)
+            self._signals.add_for_participant(state.study, subject, "change_hold", change)
         for arm in state.arms:
             self._signals.add(names.arm_id(state.study, arm), "change_hold", change)

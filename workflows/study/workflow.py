@@ -5,15 +5,14 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
-from decisions.commands import checks
+from decisions.commands import study_checks
+from decisions.commands.study_refusals import subject_already_enrolled
 from decisions.phase_two.places import target_key
 from decisions.state import study as folds
 from schemas import facts as f
 from schemas import messages as m
 from schemas import names
-from schemas.base import Role
 from schemas.commands.commands import Accepted, ChangeDelegation, Enroll, Hold, LiftHold, StartStudy
-from schemas.problem import Problem, ProblemType
 from schemas.protocol import Arm, Protocol
 from schemas.schedule.task import TaskKind
 from schemas.state.study import StudyState
@@ -22,7 +21,7 @@ from workflows.journal import Journal, person, reject, system
 from workflows.run_end import drain
 from workflows.signals import Signals
 from workflows.study.holds import StudyHolds
-from workflows.study.stopping import STUDY, StudyStopping
+from workflows.study.stopping import StudyStopping
 from workflows.workflow_time import wait_until
 
 
@@ -69,16 +68,16 @@ class StudyWorkflow:
                 await self._start_arm(arm)
             self._ready = True
         while True:
-            published = self._journal.sequence
+            reviewed = self._journal.sequence
             self._journal.publish()
             if workflow.info().is_continue_as_new_suggested():
                 await drain(self._journal, self._signals)
                 continued = m.StudyContinued(state=self._state, sequence=self._journal.sequence)
                 workflow.continue_as_new(args=[start, continued])
-            await self._wait(published)
+            await self._wait(reviewed)
 
-    async def _wait(self, published: int) -> None:
-        await wait_until(None, or_when=lambda: self._journal.sequence != published)
+    async def _wait(self, reviewed: int) -> None:
+        await wait_until(None, or_when=lambda: self._journal.sequence != reviewed)
 
     async def _register_protocol(self) -> None:
         register = m.RegisterProtocol(protocol=self._protocol, reference=self._start.reference)
@@ -112,14 +111,15 @@ class StudyWorkflow:
     async def enroll(self, command: Enroll) -> Accepted:
         """Enrol a participant: the one place where a subject id is taken, so that it is taken once."""
         await workflow.wait_condition(lambda: self._ready)
-        problem = self._enrolment_problem(command)
+        problem = study_checks.refused_enrolment(self._state, command, self._enrolling)
         if problem is not None:
             raise self._journal.refuse(command.envelope, "enroll", problem)
         self._enrolling.add(command.subject)
         try:
             await self._start_participant(command)
         except WorkflowAlreadyStartedError:
-            raise self._journal.refuse(command.envelope, "enroll", self._taken(command.subject)) from None
+            taken = subject_already_enrolled(self._state.study, command.subject)
+            raise self._journal.refuse(command.envelope, "enroll", taken) from None
         finally:
             self._enrolling.discard(command.subject)
         # A hold that came while the participant's workflow was being started has not reached it.
@@ -129,39 +129,7 @@ class StudyWorkflow:
 
     @enroll.validator
     def _check_enroll(self, command: Enroll) -> None:
-        now = workflow.now()
-        reject(
-            checks.future_time("envelope.time", command.envelope.time, now)
-            or checks.future_day("consent_signed_on", command.consent_signed_on, now)
-        )
-
-    def _enrolment_problem(self, command: Enroll) -> Problem | None:
-        role = command.envelope.role
-        if role not in (Role.COORDINATOR, Role.INVESTIGATOR, Role.OPERATIONS):
-            return checks.wrong_role("envelope.role", role, Role.COORDINATOR)
-        problem = checks.wrong_site(command.subject, command.envelope)
-        if problem is not None:
-            return problem
-        if command.subject in {*self._state.active, *self._state.ended, *self._enrolling}:
-            return self._taken(command.subject)
-        if STUDY in self._state.holds:
-            return Problem(
-                type=ProblemType.ON_HOLD,
-                field="study",
-                value=self._state.study,
-                rule="the study is held: no participant is enrolled",
-                expected="the hold to be lifted first",
-            )
-        return None
-
-    def _taken(self, subject: str) -> Problem:
-        return Problem(
-            type=ProblemType.SUBJECT_ALREADY_ENROLLED,
-            field="subject",
-            value=subject,
-            rule=f"is enrolled already in {self._state.study}",
-            expected="a subject id that was never used",
-        )
+        reject(study_checks.malformed_enrolment(command, workflow.now()))
 
     async def _start_participant(self, command: Enroll) -> None:
         study = self._state.study
@@ -179,27 +147,27 @@ class StudyWorkflow:
     async def hold(self, command: Hold) -> Accepted:
         """Hold an arm or the whole study."""
         await workflow.wait_condition(lambda: self._ready)
-        problem = self._holds.refused(command)
+        problem = study_checks.refused_hold(command)
         if problem is not None:
             raise self._journal.refuse(command.envelope, "hold", problem)
         return self._holds.place(command)
 
     @hold.validator
     def _check_hold(self, command: Hold) -> None:
-        reject(self._holds.malformed(command))
+        reject(study_checks.malformed_hold(self._state, command, workflow.now()))
 
     @workflow.update
     async def lift_hold(self, command: LiftHold) -> Accepted:
         """Lift a hold."""
         await workflow.wait_condition(lambda: self._ready)
-        problem = self._holds.refused_lift(command)
+        problem = study_checks.refused_lift(self._state, self._protocol.signatures, command)
         if problem is not None:
             raise self._journal.refuse(command.envelope, "lift_hold", problem)
         return self._holds.lift(command)
 
     @lift_hold.validator
     def _check_lift(self, command: LiftHold) -> None:
-        reject(self._holds.malformed(command) or self._holds.unknown_meaning(command))
+        reject(study_checks.malformed_lift(self._state, self._protocol.signatures, command, workflow.now()))
 
     # ------------------------------------------------------------------ delegation
 
@@ -208,7 +176,7 @@ class StudyWorkflow:
         """Delegate a role to a person, or take it back; the arms have to know who may sign for the committee."""
         await workflow.wait_condition(lambda: self._ready)
         envelope = command.envelope
-        problem = checks.wrong_role("envelope.role", envelope.role, Role.OPERATIONS)
+        problem = study_checks.refused_delegation(command)
         if problem is not None:
             raise self._journal.refuse(envelope, "change_delegation", problem)
         subject, role, delegated = command.person, command.role, command.delegated
@@ -226,8 +194,7 @@ class StudyWorkflow:
 
     @change_delegation.validator
     def _check_delegation(self, command: ChangeDelegation) -> None:
-        envelope = command.envelope
-        reject(checks.future_time("envelope.time", envelope.time, workflow.now()) or checks.missing_reason(envelope))
+        reject(study_checks.malformed_delegation(command, workflow.now()))
 
     # ------------------------------------------------------------------ what participants and arms report
 

@@ -333,7 +333,7 @@ def test_a_cytokine_course_follows_the_infusion() -> None:
     early = too_early(field, "2026-04-11", "the infusion", "2026-04-12")
     days = date(2026, 4, 13), date(2026, 4, 11), date(2026, 4, 10)
     assert malformed(course(*days), state, protocol=WITHOUT_RULES) == early
-    # With rules it is refused on record, so the door lets it pass.
+    # With rules it is refused on record, so it is not malformed.
     assert malformed(course(*days), state) is None
     late = in_future(field, "2026-04-17", "2026-04-15")
     assert malformed(course(date(2026, 4, 13), date(2026, 4, 17)), state) == late
@@ -388,7 +388,7 @@ def test_an_answer_is_of_the_kind_that_its_task_asks_for() -> None:
     )
 
 
-def test_an_unknown_task_is_told_which_ones_are_open() -> None:
+def test_an_unknown_task_is_answered_with_those_that_are_open() -> None:
     """The open tasks are listed by id, in order; without any the answer says so."""
     later, earlier = (make_task(TaskKind.SAFETY, id=f"{SUBJECT}:{number}-safety") for number in ("12", "11"))
     command = answered(SafetyVisit(visited_on=TODAY), f"{SUBJECT}:99-safety")
@@ -797,12 +797,12 @@ def test_what_an_event_tells_of_its_course_lies_between_onset_and_now(
     changes: dict[str, Any], problem: Problem | None
 ) -> None:
     """A later grade and the site's awareness have their days, too; an amendment is looked at in the same way."""
-    told = event(**changes)
+    reported = event(**changes)
     sent = envelope(reason="the chart was read again")
     amendment = AmendAdverseEvent(envelope=sent, event_id="AE-001", version=1, event=event()).model_copy(
-        update={"event": told}
+        update={"event": reported}
     )
-    report = ReportAdverseEvent(envelope=sent, event=event()).model_copy(update={"event": told})
+    report = ReportAdverseEvent(envelope=sent, event=event()).model_copy(update={"event": reported})
 
     assert malformed_adverse_event(participant(), report, NOW) == problem
     assert malformed_amendment(participant(), amendment, NOW) == problem

@@ -118,7 +118,7 @@ def test_a_strange_meaning_is_refused_in_words() -> None:
     )
 
 
-def told_of(*standings: EventDlt) -> ArmState:
+def knowing_of(*standings: EventDlt) -> ArmState:
     """Make an arm that knows of an event of each participant."""
     summaries = {}
     for number, dlt in enumerate(standings, start=1):
@@ -151,7 +151,7 @@ def told_of(*standings: EventDlt) -> ArmState:
 )
 def test_an_open_event_of_anybody_blocks_a_decision(standings: tuple[EventDlt, ...], blocked: str | None) -> None:
     """Its duration runs or nobody has judged it; the first is named."""
-    found = open_candidate(told_of(*standings))
+    found = open_candidate(knowing_of(*standings))
 
     assert (found and found.rule) == blocked
     assert found is None or found.type is ProblemType.OPEN_CANDIDATE

@@ -82,7 +82,7 @@ def placed(state: ArmState, subject: str, target: Target = ONE) -> ArmState:
     return after(state, f.SlotGiven(subject=subject, slot=place_slot(state, 300), **SAID))
 
 
-def told(subject: str, outcome: ResponseOutcome, target: Target = ONE) -> f.ResponseReceived:
+def responded(subject: str, outcome: ResponseOutcome, target: Target = ONE) -> f.ResponseReceived:
     """Make a participant's response."""
     return f.ResponseReceived(subject=subject, target=target, outcome=outcome, occurred_on=DAY, **SAID)
 
@@ -180,7 +180,7 @@ def test_who_has_a_place_does_not_wait_for_another_but_who_gave_it_back_may() ->
 
 def test_a_response_is_dated_and_kept() -> None:
     """The day of the response opens places, and the next slot cannot be used before it."""
-    state = after(placed(opened(), "B"), told("B", RESPONDER), told("Z", RESPONDER))
+    state = after(placed(opened(), "B"), responded("B", RESPONDER), responded("Z", RESPONDER))
 
     assert statuses(state) == [("B", RESPONDER)]
     assert state.latest_on == DAY
@@ -198,7 +198,9 @@ def test_the_first_stage_as_it_begins_is_no_news() -> None:
 
 def test_stage_two_opens_by_rule_and_is_judged_at_once() -> None:
     """One response of two: stage 2 opens, and its one place is free."""
-    state = judged(after(placed(placed(opened(), "B"), "C"), told("B", RESPONDER), told("C", NOT), asked("D")))
+    state = judged(
+        after(placed(placed(opened(), "B"), "C"), responded("B", RESPONDER), responded("C", NOT), asked("D"))
+    )
 
     held = state.expansions["TROP2+HER2"]
     assert (held.stage, held.decided) == (2, ExpansionDecision.OPEN)
@@ -211,14 +213,14 @@ def test_futility_sends_away_who_waits_for_this_target_only() -> None:
     state = after(placed(placed(opened(), "B"), "C"), asked("D"), asked("E", OTHER))
     assert refusal_reason(state, ONE) is None
 
-    state = judged(after(state, told("B", NOT), told("C", NOT)))
+    state = judged(after(state, responded("B", NOT), responded("C", NOT)))
 
     assert state.expansions["TROP2+HER2"].decided is ExpansionDecision.FUTILE
     assert (state.queue, state.targets) == (("E",), {"E": OTHER})
     reason = refusal_reason(state, ONE)
     assert reason == f"the expansion for TROP2+HER2 is futile: {state.verdicts['TROP2+HER2'].why}"
     assert refusal_reason(state, OTHER) is None
-    late = judged(after(state, told("B", RESPONDER)))
+    late = judged(after(state, responded("B", RESPONDER)))
     assert late.expansions["TROP2+HER2"].decided is ExpansionDecision.FUTILE
 
 
@@ -232,12 +234,12 @@ def test_the_arm_is_done_when_every_target_is_decided() -> None:
     """One is promising and complete, the other futile."""
     state = opened()
     for subject, outcome in (("B", RESPONDER), ("C", NOT), ("D", RESPONDER)):
-        state = judged(after(placed(state, subject), told(subject, outcome)))
+        state = judged(after(placed(state, subject), responded(subject, outcome)))
     assert state.expansions["TROP2+HER2"].decided is ExpansionDecision.COMPLETE
     assert not all_decided(state)
 
     for subject in ("E", "F"):
-        state = judged(after(placed(state, subject, OTHER), told(subject, NOT, OTHER)), OTHER)
+        state = judged(after(placed(state, subject, OTHER), responded(subject, NOT, OTHER)), OTHER)
 
     assert all_decided(state)
     assert not all_decided(ArmState(study="s", arm=ARM, level=1))

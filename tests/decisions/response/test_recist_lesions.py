@@ -326,7 +326,7 @@ def test_an_assessment_is_later_than_those_before(day: int, earlier: list[int], 
             ProblemType.OUT_OF_RANGE,
             "assessed_on",
             on_day(day).isoformat(),
-            "assessments are told in the order of their dates, one a day",
+            "assessments are reported in the order of their dates, one a day",
             f"after {on_day(after)}",
         ),
     )
@@ -340,7 +340,7 @@ def test_the_day_after_is_later() -> None:
 
 def test_every_lesion_of_the_baseline_is_told_of() -> None:
     """A missing measurement is not taken for anything; it is asked for."""
-    rule = "every lesion of the baseline is told of at every assessment"
+    rule = "every lesion of the baseline is reported at every assessment"
     assert check(assessment(56, {"T01": 25})) == (
         problem(
             ProblemType.INVALID_INPUT,

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from decisions.treatment.retreatment import judge_retreatment, needs_lymphodepletion, retreatment_dose
-from schemas.protocol import DoseLevel
+from decisions.treatment.retreatment import judge_retreatment, needs_lymphodepletion
 from schemas.safety.adverse_events import AdverseEvent, GradeOn
 from schemas.treatment.support import (
     ResponseCode,
@@ -309,15 +308,7 @@ def test_all_that_delays_is_named_with_the_day() -> None:
     ]
 
 
-# Dose and lymphodepletion
-
-
-@pytest.mark.parametrize("level", [1, 2])
-def test_the_dose_stays_the_first_one(level: int) -> None:
-    """Intra-participant escalation is not allowed."""
-    first = DoseLevel(level=level, million_cells=100.0 * level)
-
-    assert retreatment_dose(first) == first
+# Lymphodepletion
 
 
 @pytest.mark.parametrize(
