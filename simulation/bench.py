@@ -21,9 +21,7 @@ from simulation import bench_report
 from simulation.bench_commands import command_figures
 from simulation.bench_journeys import Journeys, subject
 from simulation.bench_stack import BenchStack, open_stack, silent, yardstick_worker
-from simulation.yardstick import YardstickParticipant
 from simulation.yardstick_runs import YardstickRuns, read_scripts
-from workflows.participant.workflow import ParticipantWorkflow
 
 console = Console()
 
@@ -60,13 +58,7 @@ async def _ratios(stack: BenchStack, chosen: argparse.Namespace) -> measured.Fig
         console.print("Start rate ...")
         figures |= await measured.start_figures(journeys, yardstick, chosen.starts)
     console.print("Replay ...")
-    ours = await measured.replay_rate(history, ParticipantWorkflow, chosen.replay_seconds)
-    same = await measured.replay_rate(same_history, YardstickParticipant, chosen.replay_seconds)
-    return figures | {
-        "replay_events_per_second": ours,
-        "same_commands_replay_events_per_second": same,
-        "replay_ratio": ours / same,
-    }
+    return figures | await measured.replay_figures(history, same_history, chosen.replay_seconds)
 
 
 def main() -> None:
@@ -78,7 +70,7 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="keep the data folder, logs and all")
     parser.add_argument("--starts", type=int, default=200)
     parser.add_argument("--open", type=int, default=1000)
-    parser.add_argument("--replay-seconds", type=float, default=8.0)
+    parser.add_argument("--replay-seconds", type=float, default=8.0, help="of processor time, for each")
     chosen = parser.parse_args()
     data = Path(tempfile.mkdtemp(prefix="trial-bench-"))
     try:

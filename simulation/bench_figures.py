@@ -12,8 +12,10 @@ from client.converter import DATA_CONVERTER
 from simulation.bench_journeys import Journeys
 from simulation.bench_run import Run
 from simulation.bench_stack import BenchStack
+from simulation.yardstick import YardstickParticipant
 from simulation.yardstick_runs import YardstickRuns
 from simulation.yardstick_script import Script, Trigger
+from workflows.participant.workflow import ParticipantWorkflow
 from workflows.sandbox import workflow_runner
 
 Figures = dict[str, float]
@@ -117,26 +119,38 @@ async def start_figures(journeys: Journeys, yardstick: YardstickRuns, count: int
     }
 
 
+async def replay_figures(trial: WorkflowHistory, same_commands: WorkflowHistory, seconds: float) -> Figures:
+    """Return how fast the same runner replays a participant and the yardstick; once before, to import."""
+    await replay_rate(trial, ParticipantWorkflow, 0)
+    await replay_rate(same_commands, YardstickParticipant, 0)
+    ours = await replay_rate(trial, ParticipantWorkflow, seconds)
+    same = await replay_rate(same_commands, YardstickParticipant, seconds)
+    return {
+        "replay_events_per_second": ours,
+        "same_commands_replay_events_per_second": same,
+        "replay_ratio": ours / same,
+    }
+
+
 async def replay_rate(history: WorkflowHistory, workflow: type, seconds: float) -> float:
-    """Replay a history again and again, for about so many seconds, with one replayer; return events per second."""
+    """Replay a history again and again, for so many seconds of processor time; return events per such second."""
     replayed = 0
-    began = time.perf_counter()
+    began = time.process_time()
 
     async def again() -> AsyncIterator[WorkflowHistory]:
-        while time.perf_counter() - began < seconds:
+        yield history
+        while time.process_time() - began < seconds:
             yield history
 
     replayer = Replayer(
-        workflows=[workflow],
-        workflow_runner=workflow_runner("simulation"),
-        data_converter=DATA_CONVERTER,
+        workflows=[workflow], workflow_runner=workflow_runner("simulation"), data_converter=DATA_CONVERTER
     )
     async with replayer.workflow_replay_iterator(again()) as results:
         async for result in results:
             if result.replay_failure is not None:
                 raise result.replay_failure
             replayed += len(history.events)
-    return replayed / (time.perf_counter() - began)
+    return replayed / (time.process_time() - began)
 
 
 async def memory_figures(stack: BenchStack, count: int) -> Figures:
