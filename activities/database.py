@@ -4,7 +4,6 @@ import json
 from typing import TYPE_CHECKING
 
 import asyncpg
-from pydantic_core import to_json
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -60,4 +59,7 @@ async def _prepare(connection: asyncpg.Connection) -> None:
 
 
 def _to_json(value: object) -> str:
+    # Slow to load, and who only reads does without.
+    from pydantic_core import to_json  # noqa: PLC0415
+
     return to_json(value).decode()

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 # Temporal and PostgreSQL are slow to load: a command loads only what it asks.
 # ruff: noqa: PLC0415
 
+USUAL_SECONDS = 5.0
+"""Seconds in which a database usually answers."""
+
 
 def services_of(call: Call) -> "Services":
     """Return where Temporal and PostgreSQL are."""
@@ -27,14 +30,35 @@ def services_of(call: Call) -> "Services":
 @asynccontextmanager
 async def database(call: Call) -> AsyncIterator["Connection"]:
     """Connect to the database, to read."""
-    from activities.database import connect
-    from deploy.database import open_database
-
-    connection = await open_database(services_of(call), connect)
+    connection = await _connected_as_usual(call) or await _connected(call)
     try:
         yield connection
     finally:
         await connection.close()
+
+
+async def _connected_as_usual(call: Call) -> "Connection | None":
+    """Connect without loading what finds out why it can't; None where it can't."""
+    import asyncio
+
+    import asyncpg
+
+    from activities.database import connect
+    from deploy.database_url import usual_database_url
+
+    url = usual_database_url(call.data_folder)
+    try:
+        async with asyncio.timeout(USUAL_SECONDS):
+            return None if url is None else await connect(url)
+    except (OSError, ValueError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return None
+
+
+async def _connected(call: Call) -> "Connection":
+    from activities.database import connect
+    from deploy.database import open_database
+
+    return await open_database(services_of(call), connect)
 
 
 @asynccontextmanager
