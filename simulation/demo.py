@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -33,6 +32,7 @@ from schemas import names
 from schemas.protocol import Protocol
 from schemas.state.arm import ArmState
 from schemas.state.participant import ParticipantState
+from simulation.demo_report import arm_table, ends_table, expansion_line, plain_table, safety_table, timeline
 from simulation.people import VirtualParticipant, draw_population
 from simulation.trial import fill_bank, run_phase_one, start_study
 from simulation.world import News, World
@@ -93,8 +93,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(".trial-demo"), help="data folder; made anew")
     chosen = parser.parse_args()
     began = time.monotonic()
-    _start_anew(chosen.data)
     try:
+        _start_anew(chosen.data)
         asyncio.run(_demo(chosen.data, chosen.seed))
     finally:
         console.print("Stopping the stack (histories and database stay in the data folder) ...")
@@ -157,12 +157,8 @@ async def _with_progress(world: World, loaded: LoadedProtocol, people: list[Virt
 
 async def _progress(world: World, protocol: Protocol, expected: int, seconds: float) -> Table:
     study = await world.study_state()
-    table = Table(
-        title=f"{seconds:.0f} s: {len(study.active)} on study, {len(study.ended)} of {expected} ended",
-        title_justify="left",
-    )
-    for column in ("Arm", "Cohort", "Level", "Waiting", "In cohort", "Decisions"):
-        table.add_column(column)
+    title = f"{seconds:.0f} s: {len(study.active)} on study, {len(study.ended)} of {expected} ended"
+    table = plain_table(title, "Arm", "Cohort", "Level", "Waiting", "In cohort", "Decisions")
     for arm in protocol.arms:
         state = await world.arm_state(arm.id)
         cohort = [slot.state.value for slot in state.slots if slot.cohort == state.cohort]
@@ -174,119 +170,36 @@ async def _progress(world: World, protocol: Protocol, expected: int, seconds: fl
 async def _report(world: World, loaded: LoadedProtocol, arms: list[ArmState], people: list[VirtualParticipant]) -> None:
     states = [await world.participant_state(person.subject) for person in people]
     for arm in arms:
-        console.print(_arm_table(loaded.protocol, arm))
+        console.print(arm_table(loaded.protocol, arm))
         if arm.expansions:
-            console.print(_expansion_line(arm))
-    console.print(_safety_table(states))
-    console.print(_ends_table(states))
+            console.print(expansion_line(arm))
+    console.print(safety_table(states))
+    console.print(ends_table(states))
     expanded = next((s for s in states if s.dlt is not None and s.dlt.value == "dlt"), states[0])
-    console.print(await _timeline(world, expanded))
+    runs = await fetch_runs(world.client.temporal, names.participant_id(world.client.study, expanded.subject))
+    console.print(timeline(expanded, facts_in(runs)))
     await _facts_check(world, states)
-    console.print("\nLook on:")
+    _show_what_next(arms[0].arm, expanded.subject)
+
+
+def _show_what_next(arm: str, subject: str) -> None:
+    data = f"--data {_data_hint()}"
+    console.print("\nLook on, at the same data:")
     for line in (
-        f".venv/bin/trial up --data {_data_hint()} --virtual-time     # the same data again, with Temporal's page",
-        f".venv/bin/trial arm status --data {_data_hint()}",
-        f".venv/bin/trial arm packet {arms[0].arm} --pdf packet.pdf --data {_data_hint()}",
-        f".venv/bin/trial adverse-event list {expanded.subject} --data {_data_hint()}",
-        f".venv/bin/trial safety clocks --data {_data_hint()}",
-        f".venv/bin/trial participant timeline {expanded.subject} --data {_data_hint()}",
-        f".venv/bin/trial audit replay {expanded.subject} --data {_data_hint()}",
-        f".venv/bin/trial down --data {_data_hint()}",
+        f".venv/bin/trial up {data} --virtual-time",
+        f".venv/bin/trial arm status {data}",
+        f".venv/bin/trial arm packet {arm} --pdf packet.pdf {data}",
+        f".venv/bin/trial adverse-event list {subject} {data}",
+        f".venv/bin/trial safety clocks {data}",
+        f".venv/bin/trial participant timeline {subject} {data}",
+        f".venv/bin/trial audit replay {subject} {data}",
+        f".venv/bin/trial down {data}",
     ):
         console.print(f"  {line}", highlight=False)
 
 
 def _data_hint() -> str:
     return sys.argv[sys.argv.index("--data") + 1] if "--data" in sys.argv else ".trial-demo"
-
-
-def _arm_table(protocol: Protocol, arm: ArmState) -> Table:
-    rp2d = f"RP2D: dose level {arm.rp2d_level}" if arm.rp2d_level else "no RP2D"
-    table = Table(title=f"{arm.arm}: {arm.status.value}, {rp2d}", title_justify="left")
-    for column in (
-        "Cohort",
-        "Dose level",
-        "Million cells",
-        "Treated",
-        "Evaluable",
-        "DLTs",
-        "Decision",
-        "Leads to level",
-        "Signed by",
-        "On",
-        "Packet",
-    ):
-        table.add_column(column)
-    cells = {level.level: level.million_cells for level in protocol.arm(arm.arm).dose_levels}
-    for d in arm.decisions:
-        counts = (str(d.treated), str(d.evaluable), str(d.dlts))
-        table.add_row(
-            str(d.cohort),
-            str(d.from_level),
-            f"{cells[d.from_level]:g}",
-            *counts,
-            d.action.value,
-            str(d.level or "-"),
-            d.decided_by,
-            f"{d.decided_at:%Y-%m-%d}",
-            d.signature.signed_sha256[:8] if d.signature else "-",
-        )
-    return table
-
-
-def _expansion_line(arm: ArmState) -> str:
-    given = {target: len(trial.places) for target, trial in arm.expansions.items() if trial.places}
-    places = ", ".join(f"{count} in {target}" for target, count in sorted(given.items())) or "nobody yet"
-    return f"{arm.arm}, Phase 2: {len(arm.expansions)} expansions open at level {arm.level}; {places}"
-
-
-def _safety_table(states: list[ParticipantState]) -> Table:
-    table = Table(title="Possible dose-limiting toxicities, and the reports due for them", title_justify="left")
-    for column in ("Subject", "Event", "Criterion", "Adjudicated", "Reports (due, reported)"):
-        table.add_column(column)
-    for state in states:
-        for event, finding in state.dlt_findings.items():
-            if finding.criterion is None:
-                continue
-            judged = state.adjudications.get(event)
-            verdict = "open" if judged is None else "dose-limiting" if judged.dose_limiting else "not dose-limiting"
-            reports = [
-                f"{row.due.kind.value}: {row.due.due_at:%Y-%m-%d %H:%M}, "
-                + (f"{row.reported_at:%Y-%m-%d %H:%M}" if row.reported_at else "not yet")
-                for key, row in state.reports.items()
-                if key.endswith(event)
-            ]
-            table.add_row(state.subject, event, finding.criterion, verdict, "\n".join(reports))
-    return table
-
-
-def _ends_table(states: list[ParticipantState]) -> Table:
-    table = Table(title="How participation ended", title_justify="left")
-    table.add_column("Final state")
-    table.add_column("Participants", justify="right")
-    table.add_column("Reasons")
-    ends = Counter(str(state.disposition) for state in states)
-    for disposition, count in sorted(ends.items()):
-        reasons = {state.disposition_reason or "" for state in states if str(state.disposition) == disposition}
-        table.add_row(disposition, str(count), "\n".join(sorted(reasons)))
-    return table
-
-
-async def _timeline(world: World, state: ParticipantState) -> Table:
-    table = Table(title=f"{state.subject}: {state.disposition}", title_justify="left")
-    for column in ("When", "What", "Who", "Why"):
-        table.add_column(column)
-    workflow_id = names.participant_id(world.client.study, state.subject)
-    for found in facts_in(await fetch_runs(world.client.temporal, workflow_id)):
-        fact = found.fact
-        if fact["kind"] != "task_opened":
-            table.add_row(str(fact["at"])[:16].replace("T", " "), _what(fact), fact["who"], fact["why"])
-    return table
-
-
-def _what(fact: dict[str, Any]) -> str:
-    step = str(fact.get("task_id", "")).partition(":")[2]
-    return f"{fact['kind'].replace('_', ' ')} {step}".strip()
 
 
 async def _facts_check(world: World, states: list[ParticipantState]) -> None:
