@@ -25,9 +25,9 @@ from simulation.trial import fill_bank, run_participants, start_study
 from simulation.verification import verify
 from simulation.world import News, World
 
-STALLED_SECONDS = 120.0
+STALLED_SECONDS = 180.0
 """A trial in which nobody has published a fact for so long has lost a step."""
-TRIAL_SECONDS = 15 * 60.0
+TRIAL_SECONDS = 25 * 60.0
 """A trial that takes longer than this does not come to its end."""
 WATCH_SECONDS = 2.0
 
