@@ -256,7 +256,7 @@ class Safety:
         is_repeated = before is not None and before.aware_at == after.aware_at
         return now() if after.aware_at is None or is_repeated else after.aware_at
 
-    # ------------------------------------------------------------------ what others hear
+    # ------------------------------------------------------------------ what arm and study receive
 
     def _report_if_concerned(self, versions: Iterable[AdverseEvent], why: str) -> None:
         events_ = tuple(versions)
