@@ -54,13 +54,14 @@ async def test_the_yardstick_gives_the_commands_of_a_real_journey(
         kind: counted[kind] for kind in (UPDATE, SIGNALLED, SIGNALS)
     }
     # A participant keeps a deadline while it waits for the bank; the yardstick leaves out these timers.
-    assert 0 <= counted[TIMER] - _counted(same)[TIMER] <= counted[TIMER] / 10
+    left_out = range(counted[TIMER] // 10 + 1)
+    assert counted[TIMER] - _counted(same)[TIMER] in left_out
     # What is recorded while a publication is under way goes with the next one, in both.
     assert abs(_counted(same)[ACTIVITY] - counted[ACTIVITY]) <= 2
     assert abs(_bytes(same) / _bytes(real) - 1) < 0.1
     assert len(run.latencies) == counted[UPDATE]
     assert _counted(bare)[UPDATE] == counted[UPDATE]
-    assert _counted(bare)[TIMER] in (counted[TIMER], counted[TIMER] - 1)
+    assert counted[TIMER] - _counted(bare)[TIMER] in left_out
     assert _counted(bare)[ACTIVITY] == _counted(bare)[SIGNALLED] == 0
 
 
