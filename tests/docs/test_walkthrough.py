@@ -31,6 +31,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
         shell.run(f"trial down --data {tmp_path}/data/.trial")
 
 
+@pytest.mark.nightly
 def test_the_walk_runs_as_it_stands(shell: Shell) -> None:
     walk = blocks(page("docs/walkthrough.md"))
     for block, following in zip(walk, [*walk[1:], Block("", "", 0)], strict=True):
